@@ -1,0 +1,35 @@
+"""What all tests share: where published files and real images lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def shared_path(*parts: str) -> Path:
+    """A file outside the project that a test is held against; see CONTRIBUTING.md.
+
+    Where it is missing the test is skipped, and fails if `CI` is set.
+    """
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{path} is missing, and CI is set")
+        pytest.skip(f"{path} is missing")
+    return path
+
+
+@pytest.fixture(scope="session")
+def imagenette() -> Path:
+    """The folder with Imagenette's archives."""
+    return shared_path("data", "imagenette")
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """The folder with files published by others."""
+    return shared_path("oracles")
