@@ -1,0 +1,87 @@
+"""The image database: which image lies where, by synset, over archives that stay as they are.
+
+    with open_database("images.db", create=True) as database:
+        import_source(database, "ILSVRC2012_img_train.tar")
+        counts(database)
+
+The names below are loaded when they are first used: importing a module such as `tarscan` by its
+own name does not load SQLAlchemy. `queries.sources` and `queries.problems` list what was imported
+and what was not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imagetree.database.decoding import decode_image
+    from imagetree.database.hierarchy import TreeNode, interesting_root, tree
+    from imagetree.database.ingest import ImportReport, import_source
+    from imagetree.database.queries import (
+        ImageRow,
+        ProblemRow,
+        SourceRow,
+        Statistics,
+        counts,
+        find_image,
+        images_of,
+        locate,
+        sample,
+        set_aside,
+        statistics,
+    )
+    from imagetree.database.reading import ImageReader
+    from imagetree.database.sources import FoundImage, SetAside, SourceKind
+    from imagetree.database.store import Database, open_database
+    from imagetree.database.verify import BadImage, CheckReport, check_images
+
+_HOMES = {
+    "decoding": ("decode_image",),
+    "hierarchy": ("TreeNode", "interesting_root", "tree"),
+    "ingest": ("ImportReport", "import_source"),
+    "queries": (
+        *("ImageRow", "ProblemRow", "SourceRow", "Statistics", "counts", "find_image"),
+        *("images_of", "locate", "sample", "set_aside", "statistics"),
+    ),
+    "reading": ("ImageReader",),
+    "sources": ("FoundImage", "SetAside", "SourceKind"),
+    "store": ("Database", "open_database"),
+    "verify": ("BadImage", "CheckReport", "check_images"),
+}
+
+__all__ = [
+    "BadImage",
+    "CheckReport",
+    "Database",
+    "FoundImage",
+    "ImageReader",
+    "ImageRow",
+    "ImportReport",
+    "ProblemRow",
+    "SetAside",
+    "SourceKind",
+    "SourceRow",
+    "Statistics",
+    "TreeNode",
+    "check_images",
+    "counts",
+    "decode_image",
+    "find_image",
+    "images_of",
+    "import_source",
+    "interesting_root",
+    "locate",
+    "open_database",
+    "sample",
+    "set_aside",
+    "statistics",
+    "tree",
+]
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

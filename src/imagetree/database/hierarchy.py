@@ -1,0 +1,129 @@
+"""The part of WordNet that has images: which synsets, how they hang together, and their counts.
+
+Counts are over sets: an image below two hypernyms counts once in each of them and once in what is
+above both. Nothing is collapsed here; how the graph is drawn as a tree is for whoever draws it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagetree.database.closure import ROOT, ancestors_or_self, hypernyms
+from imagetree.database.queries import counts
+from imagetree.errors import DatabaseError
+from imagetree.wordnet import load_nouns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imagetree.database.store import Database
+
+
+@dataclass(frozen=True)
+class TreeNode:
+    """A synset that has images of its own or below it.
+
+    Args:
+        wnid: the synset.
+        words: its lemmas, joined by commas.
+        num_own: images of its own.
+        num_subtree: images of its own and of all below it, each once.
+        num_synsets: synsets with images, itself and all below it, each once.
+        children: those of its direct hyponyms that are nodes, sorted; also where depth cuts them.
+        parents: its direct hypernyms in WordNet's order; all of them are nodes of the whole tree.
+    """
+
+    wnid: str
+    words: str
+    num_own: int
+    num_subtree: int
+    num_synsets: int
+    children: tuple[str, ...]
+    parents: tuple[str, ...]
+
+
+def tree(
+    database: Database, root: str | None = None, depth: int | None = None
+) -> dict[str, TreeNode]:
+    """The synsets with images and everything above them, down from a root.
+
+    Args:
+        database: whose images are counted.
+        root: where to begin; None for entity, above everything.
+        depth: how many edges below the root to go, by the shortest way; None for all.
+
+    Returns:
+        Nodes by wnid, the root first, then level by level, siblings sorted by wnid; empty where
+        there are no images at all.
+
+    Raises:
+        WordnetError: the root is no noun of WordNet 3.0.
+        DatabaseError: there are images, but none in the root or below it.
+    """
+    own = counts(database)
+    root = load_nouns().synset(root or ROOT).wnid
+    num_subtree, num_synsets, children = _sum_up(own)
+    if own and root not in num_subtree:
+        raise DatabaseError(
+            f"{database.place}: no images of {root} ({load_nouns().synset(root).words})",
+            hint=f"go up to {', '.join(hypernyms(root))}, or import images of it",
+        )
+    nodes: dict[str, TreeNode] = {}
+    for wnid in _iter_levels(root, children, depth) if own else ():
+        nodes[wnid] = TreeNode(
+            wnid=wnid,
+            words=load_nouns().synset(wnid).words,
+            num_own=own.get(wnid, 0),
+            num_subtree=num_subtree[wnid],
+            num_synsets=num_synsets[wnid],
+            children=tuple(children.get(wnid, ())),
+            parents=hypernyms(wnid),
+        )
+    return nodes
+
+
+def interesting_root(database: Database) -> str:
+    """The lowest synset that has all images at or below it: where looking at them best begins.
+
+    Of several lowest ones the one with most synsets above it is taken, then the lesser wnid.
+    Entity, where there are no images.
+    """
+    own = counts(database)
+    if not own:
+        return ROOT
+    common = frozenset.intersection(*map(ancestors_or_self, own))
+    return min(common, key=lambda wnid: (-len(ancestors_or_self(wnid)), wnid))
+
+
+def _sum_up(
+    own: Mapping[str, int],
+) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, list[str]]]:
+    """Images and synsets at or below each node, and the children of each, sorted."""
+    num_subtree: Counter[str] = Counter()
+    num_synsets: Counter[str] = Counter()
+    for wnid, number in own.items():
+        for ancestor in ancestors_or_self(wnid):
+            num_subtree[ancestor] += number
+            num_synsets[ancestor] += 1
+    children: dict[str, list[str]] = {}
+    for wnid in sorted(num_subtree):
+        for parent in hypernyms(wnid):
+            children.setdefault(parent, []).append(wnid)
+    return num_subtree, num_synsets, children
+
+
+def _iter_levels(root: str, children: Mapping[str, list[str]], depth: int | None) -> list[str]:
+    """The root and what is below it, level by level, each synset at its first level only."""
+    seen = {root: 0}
+    waiting = deque([root])
+    while waiting:
+        wnid = waiting.popleft()
+        if depth is not None and seen[wnid] >= depth:
+            continue
+        for child in children.get(wnid, ()):
+            if child not in seen:
+                seen[child] = seen[wnid] + 1
+                waiting.append(child)
+    return list(seen)

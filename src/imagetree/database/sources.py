@@ -1,0 +1,325 @@
+"""The three kinds of places that images are imported from, and the images in each.
+
+A tar of tars (ILSVRC2012_img_train.tar: one `WNID.tar` for each synset), a flat tar with a labels
+file (ILSVRC2012_img_val.tar), and a folder with one folder for each synset. The kind is seen in the
+content. No image is opened here: an image is one by the ending of its name, which `verify` checks.
+
+What is no image is never passed over in silence: each item comes out as `SetAside`, the leavings of
+file managers (.DS_Store, ._*, Thumbs.db) included. Directories inside tars are no items.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from imagetree.database.labels import Archive, Labels, assign_labels, load_labels
+from imagetree.database.tarscan import Member, Problem, fault_of_name, printable, scan_tar
+from imagetree.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+IMAGE_SUFFIXES = frozenset({"jpeg", "jpg", "png", "webp", "bmp", "gif", "tif", "tiff"})
+MAX_IMAGE_BYTES = 1 << 30
+_LEAVINGS = frozenset({".DS_Store", "Thumbs.db"})
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd", b"PK": "zip"}
+
+
+class SourceKind(StrEnum):
+    """How a source is laid out."""
+
+    TAR_OF_TARS = "tar of tars"
+    FLAT_TAR = "flat tar"
+    FOLDER = "folder per class"
+
+
+class FoundImage(NamedTuple):
+    """An image and where it lies.
+
+    Args:
+        name: ImageNet's style, without ending: `n02084071_17`, `ILSVRC2012_val_00000293`.
+        wnid: the synset that the source gives it.
+        offset: of its first byte in the archive; 0 in a folder.
+        length: in bytes.
+        path: below the folder; None in an archive.
+    """
+
+    name: str
+    wnid: str
+    offset: int
+    length: int
+    path: str | None
+
+
+class SetAside(NamedTuple):
+    """What was not imported, and why.
+
+    Args:
+        item: member or file, inner archive first: `n02084071.tar/notes.txt`; printable.
+        offset: where it lies in the archive; 0 in a folder.
+        reason: what is wrong.
+    """
+
+    item: str
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place to import from, as it was found.
+
+    Args:
+        path: absolute.
+        kind: how it is laid out.
+        size_bytes: of an archive; 0 for a folder, whose files are looked at one by one.
+        mtime_ns: time of an archive's last change; 0 for a folder.
+        labels: the labels of a flat tar, None for the other kinds.
+    """
+
+    path: Path
+    kind: SourceKind
+    size_bytes: int
+    mtime_ns: int
+    labels: Labels | None
+
+
+def find_source(path: Path, labels_path: Path | None = None) -> Source:
+    """See what a path holds.
+
+    Raises:
+        DatabaseError: nothing is there, it is neither tar nor folder, or the labels are missing,
+            faulty or not wanted.
+    """
+    path = path.resolve()
+    if any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise DatabaseError(f"{printable(str(path))}: the path is not UTF-8")
+    if path.is_dir():
+        kind, size_bytes, mtime_ns = SourceKind.FOLDER, 0, 0
+    else:
+        with _opened(path) as (fd, facts):
+            kind = _kind_of_tar(path, fd, facts.st_size)
+            size_bytes, mtime_ns = facts.st_size, facts.st_mtime_ns
+    if kind is SourceKind.FLAT_TAR and labels_path is None:
+        raise DatabaseError(
+            f"{path}: the images lie in one flat archive, which does not say what they show",
+            hint="name the file of their labels: --labels FILE, with a file name and a wnid a line",
+        )
+    if kind is not SourceKind.FLAT_TAR and labels_path is not None:
+        raise DatabaseError(
+            f"{path}: labels are for a flat archive (this is a {kind}, which names its synsets)",
+            hint="import it without --labels",
+        )
+    labels = load_labels(labels_path.resolve()) if labels_path else None
+    return Source(path, kind, size_bytes, mtime_ns, labels)
+
+
+def scan_source(
+    source: Source, fault_of_wnid: Callable[[str], str]
+) -> Iterator[FoundImage | SetAside]:
+    """The images of a source, and what is set aside.
+
+    Args:
+        source: from `find_source`.
+        fault_of_wnid: why a wnid is refused; empty for a noun of WordNet 3.0.
+
+    Returns:
+        Images and other items; in the archive's order, in a folder by wnid and name.
+
+    Raises:
+        DatabaseError: the source cannot be read, has changed since it was found, or its labels do
+            not fit.
+    """
+    try:
+        if source.kind is SourceKind.FOLDER:
+            yield from _scan_folder(source.path, fault_of_wnid)
+            return
+        with _opened(source.path) as (fd, _):
+            if source.kind is SourceKind.TAR_OF_TARS:
+                yield from _scan_tar_of_tars(fd, source.size_bytes, fault_of_wnid)
+            else:
+                yield from _scan_flat_tar(fd, source, fault_of_wnid)
+            facts = os.fstat(fd)
+            if (facts.st_size, facts.st_mtime_ns) != (source.size_bytes, source.mtime_ns):
+                raise DatabaseError(
+                    f"{source.path}: changed while it was imported",
+                    hint="import it again when nothing writes to it any more",
+                )
+    except OSError as error:
+        raise DatabaseError(f"{source.path}: cannot be read ({error.strerror})") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+    """A descriptor of a regular file, and its size and time."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}: cannot be opened ({error.strerror})",
+            hint="name a tar archive, or a folder with one folder for each wnid",
+        ) from error
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise DatabaseError(f"{path}: neither an archive nor a folder")
+        yield fd, facts
+    finally:
+        os.close(fd)
+
+
+def _kind_of_tar(path: Path, fd: int, size: int) -> SourceKind:
+    """By the first regular file: `.tar` in a tar of tars."""
+    reason = "no file is in it"
+    for found in scan_tar(fd, 0, size):
+        cut_off = isinstance(found, Problem) and found.reason.startswith("truncated") and found.name
+        if isinstance(found, Member) or cut_off:
+            is_tar = found.name.lower().endswith(".tar")
+            return SourceKind.TAR_OF_TARS if is_tar else SourceKind.FLAT_TAR
+        reason = found.reason
+    form = _COMPRESSED.get(os.pread(fd, 2, 0))
+    if form:
+        raise DatabaseError(
+            f"{path}: is compressed ({form}), and images are read in place",
+            hint="unpack it to a plain .tar, or to a folder with one folder for each wnid",
+        )
+    raise DatabaseError(
+        f"{path}: not a tar archive with images ({reason})",
+        hint="name a tar archive, or a folder with one folder for each wnid",
+    )
+
+
+def _scan_tar_of_tars(
+    fd: int, size: int, fault_of_wnid: Callable[[str], str]
+) -> Iterator[FoundImage | SetAside]:
+    for outer in scan_tar(fd, 0, size):
+        end = size
+        if isinstance(outer, Problem):
+            yield _set_aside(outer)
+            if not (outer.is_end and outer.name):  # else cut off: its first images may be whole
+                continue
+        else:
+            end = outer.offset + outer.length
+        stem, _, suffix = _base(outer.name).rpartition(".")
+        fault = fault_of_wnid(stem) if suffix.lower() == "tar" else "no inner archive WNID.tar"
+        if fault:
+            yield SetAside(printable(outer.name), outer.offset, fault)
+            continue
+        for found in scan_tar(fd, outer.offset, end):
+            yield _judge(found, stem, f"{printable(outer.name)}/")
+
+
+def _scan_flat_tar(
+    fd: int, source: Source, fault_of_wnid: Callable[[str], str]
+) -> Iterator[FoundImage | SetAside]:
+    found = list(scan_tar(fd, 0, source.size_bytes))
+    images = {m: "" for m in found if isinstance(m, Member) and not _fault_of_base(_base(m.name))}
+    archive = Archive(
+        images=[_plain(member.name) for member in images],
+        others={_plain(item.name) for item in found if item not in images},
+        is_cut=any(isinstance(item, Problem) and item.is_end for item in found),
+    )
+    assert source.labels is not None  # find_source refuses a flat tar without
+    wnids, missing = assign_labels(source.labels, archive, fault_of_wnid)
+    if missing:
+        reason = f"{len(missing)} labelled images are not in what is left of the archive"
+        yield SetAside(source.labels.path.name, 0, reason)
+    images.update(zip(images, wnids, strict=True))
+    for item in found:
+        yield _judge(item, images.get(item, "") if isinstance(item, Member) else "", None)
+
+
+def _scan_folder(
+    folder: Path, fault_of_wnid: Callable[[str], str]
+) -> Iterator[FoundImage | SetAside]:
+    with os.scandir(folder) as entries:
+        classes = sorted(entries, key=lambda entry: entry.name)
+    if not any(entry.is_dir(follow_symlinks=False) for entry in classes):
+        raise DatabaseError(
+            f"{folder}: no folder is in it",
+            hint="name a folder with one folder for each wnid, and the images in these",
+        )
+    for entry in classes:
+        if entry.is_dir(follow_symlinks=False):
+            fault = fault_of_wnid(entry.name)
+        else:
+            fault = _fault_of_entry(entry) or "no folder WNID"
+        if fault:
+            yield SetAside(printable(entry.name), 0, fault)
+            continue
+        yield from _scan_class(entry.path, entry.name)
+
+
+def _scan_class(folder: str, wnid: str) -> Iterator[FoundImage | SetAside]:
+    with os.scandir(folder) as entries:
+        files = sorted(entries, key=lambda entry: entry.name)
+    for entry in files:
+        item, fault = f"{wnid}/{entry.name}", _fault_of_entry(entry)
+        if not fault and entry.is_dir(follow_symlinks=False):
+            fault = "a folder inside the folder of a synset"
+        length = 0 if fault else entry.stat(follow_symlinks=False).st_size
+        fault = fault or _fault_of_base(entry.name) or _fault_of_length(length)
+        if fault:
+            yield SetAside(printable(item), 0, fault)
+        else:
+            yield FoundImage(_image_name(entry.name, wnid), wnid, 0, length, item)
+
+
+def _fault_of_entry(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "link, no regular file"
+    if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
+        return "device or pipe, no regular file"
+    return fault_of_name(entry.name)
+
+
+def _judge(found: Member | Problem, wnid: str, inner: str | None) -> FoundImage | SetAside:
+    """An image, or the reason why not; `inner` is the archive around it, None in a flat tar."""
+    if isinstance(found, Problem):
+        return _set_aside(found, inner or "")
+    base = _base(found.name)
+    fault = _fault_of_base(base) or _fault_of_length(found.length)
+    if fault:
+        return SetAside(printable(f"{inner or ''}{found.name}"), found.offset, fault)
+    name = _stem(base) if inner is None else _image_name(base, wnid)
+    return FoundImage(name, wnid, found.offset, found.length, None)
+
+
+def _set_aside(problem: Problem, inner: str = "") -> SetAside:
+    return SetAside(f"{inner}{problem.name}" or "archive", problem.offset, problem.reason)
+
+
+def _fault_of_base(base: str) -> str:
+    if base in _LEAVINGS or base.startswith("._"):
+        return "left by a file manager, no image"
+    stem, _, suffix = base.rpartition(".")
+    return "" if stem and suffix.lower() in IMAGE_SUFFIXES else "no image by its name"
+
+
+def _fault_of_length(length: int) -> str:
+    if length > MAX_IMAGE_BYTES:
+        return f"too large: {length} bytes (expected at most {MAX_IMAGE_BYTES})"
+    return "" if length else "empty: 0 bytes"
+
+
+def _image_name(base: str, wnid: str) -> str:
+    stem = _stem(base)
+    return stem if stem.startswith(f"{wnid}_") else f"{wnid}_{stem}"
+
+
+def _stem(base: str) -> str:
+    return base.rpartition(".")[0]
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")

@@ -1,0 +1,220 @@
+"""Opening an image database, and its transactions; what is in it is for `queries` and `ingest`.
+
+SQLite is set so that what was reported as done survives a killed process and a power cut: a
+write-ahead log, flushed to the disk at every commit. Any number read while one writes.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import URL, create_engine, event, exc, insert, inspect, make_url, select
+
+from imagetree.database import schema
+from imagetree.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from sqlalchemy import Connection, Engine
+
+BUSY_TIMEOUT_SECONDS = 60
+_BEGIN = "imagetree_begin"  # option of a connection: the statement that begins a transaction
+_SQLITE_MAGIC = b"SQLite format 3\0"
+_IMPORT_HINT = "make one: imagetree database import ARCHIVE --database PATH"
+_HINTS = {
+    "disk is full": "free some space; nothing of this import was kept",
+    "no space left": "free some space; nothing of this import was kept",
+    "is locked": "another process writes to it; try again when that is done",
+    "readonly": "the file or its folder may not be written; copy it elsewhere",
+    "malformed": "the file is damaged; import the archives into a new one",
+    "unable to open": "the folder must exist and be writable",
+}
+
+
+class Database:
+    """An open image database; close it, or use it as a context manager.
+
+    Args:
+        engine: of SQLAlchemy, connected to a database that has the tables.
+        place: path or URL without password, as messages show it.
+    """
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self.engine = engine
+        self.place = place
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database, whatever others write meanwhile.
+
+        Raises:
+            DatabaseError: the engine reports an error; every other exception passes as it is.
+        """
+        with translated(self.place), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes: all of it is kept at the end, or nothing after an exception.
+
+        Raises:
+            DatabaseError: the disk is full, another process writes for too long, and the like.
+        """
+        with translated(self.place), self.engine.connect() as connection:
+            connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+            with connection.begin():
+                yield connection
+
+
+def open_database(place: str | Path, *, create: bool = False) -> Database:
+    """Open an image database.
+
+    Args:
+        place: path of an SQLite file, or a URL of SQLAlchemy (`postgresql+psycopg://...`).
+        create: make the file or the tables if they are missing.
+
+    Raises:
+        DatabaseError: nothing is there, it is something else, or a newer imagetree made it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open_database(f"{folder}/images.db", create=True) as database:
+    ...         database.engine.dialect.name
+    'sqlite'
+    """
+    url, path = _parse_place(place)
+    shown = str(path or url)  # a URL shows its password as ***
+    if path is not None:
+        _check_file(path, create)
+    try:
+        engine = create_engine(url)
+    except (ImportError, exc.ArgumentError) as error:
+        raise DatabaseError(
+            f"{shown}: no driver for this database ({error})",
+            hint="install it, for example: pip install 'psycopg[binary]'",
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    database = Database(engine, shown)
+    try:
+        _check_schema(database, create)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Turn what the engine reports (disk, locks, damage) into a `DatabaseError`."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise  # a fault of this program, not of the user's disk
+    except (exc.DatabaseError, exc.InterfaceError) as error:
+        reason = str(error.orig)
+        hint = next((hint for sign, hint in _HINTS.items() if sign in reason.lower()), None)
+        raise DatabaseError(f"{place}: {reason}", hint=hint) from error
+
+
+def _parse_place(place: str | Path) -> tuple[URL, Path | None]:
+    """The URL, and the path where it is an SQLite file."""
+    if isinstance(place, Path) or "://" not in place:
+        path = Path(place).expanduser().absolute()
+        return URL.create("sqlite", database=str(path)), path
+    try:
+        url = make_url(place)
+    except exc.ArgumentError as error:
+        raise DatabaseError(f"{place!r} is no database URL ({error})") from None
+    if url.get_backend_name() != "sqlite":
+        return url, None
+    if url.database in {None, "", ":memory:"}:
+        raise DatabaseError(f"{place}: a database in memory would be lost", hint="name a file")
+    return url, Path(str(url.database)).absolute()
+
+
+def _check_file(path: Path, create: bool) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_SQLITE_MAGIC))
+    except FileNotFoundError:
+        if not create:
+            raise DatabaseError(f"{path}: there is no database", hint=_IMPORT_HINT) from None
+        if not path.parent.is_dir():
+            raise DatabaseError(f"{path}: its folder does not exist", hint="make it") from None
+        return
+    except OSError as error:
+        raise DatabaseError(f"{path}: cannot be opened ({error.strerror})") from error
+    if start not in {b"", _SQLITE_MAGIC}:
+        raise DatabaseError(f"{path}: is no imagetree database", hint=_IMPORT_HINT)
+
+
+def _check_schema(database: Database, create: bool) -> None:
+    with database.reading() as connection:
+        tables = inspect(connection).get_table_names()
+        rows = connection.execute(select(schema.meta)).all() if "meta" in tables else []
+    if not tables and create:
+        _create_tables(database)
+        return
+    if not tables:
+        raise DatabaseError(f"{database.place}: the database is empty", hint=_IMPORT_HINT)
+    facts = {str(key): str(value) for key, value in rows}
+    if facts.get("format") != schema.FORMAT:
+        raise DatabaseError(f"{database.place}: is no imagetree database", hint=_IMPORT_HINT)
+    version = int(facts["schema_version"])
+    if version != schema.SCHEMA_VERSION:
+        raise DatabaseError(
+            f"{database.place}: schema {version} (this imagetree knows {schema.SCHEMA_VERSION})",
+            hint="upgrade imagetree, or import the archives into a new database",
+        )
+
+
+def _create_tables(database: Database) -> None:
+    """Make the tables in one transaction; another process that is doing so is waited for."""
+    if database.engine.dialect.name == "sqlite":
+        with translated(database.place), database.engine.connect() as connection:
+            connection = connection.execution_options(**{_BEGIN: ""})  # the mode is set outside one
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    with database.writing() as connection:
+        if inspect(connection).get_table_names():
+            return
+        schema.metadata.create_all(connection)
+        facts = {"format": schema.FORMAT, "schema_version": str(schema.SCHEMA_VERSION)}
+        rows = [{"key": key, "value": value} for key, value in facts.items()]
+        connection.execute(insert(schema.meta), rows)
+
+
+def _set_up_sqlite(driver_connection: Any, _record: object) -> None:
+    """Settings of each connection; transactions are begun by `_begin_sqlite`, not by the driver."""
+    driver_connection.isolation_level = None
+    cursor = driver_connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_SECONDS}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+    if statement:
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,274 @@
+"""Imports are whole or not at all, and doing one twice changes nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from sqlalchemy import event, select
+
+from imagetree.database import counts, import_source, locate, open_database, queries, schema
+from imagetree.database.tarscan import Member, scan_tar
+from imagetree.errors import DatabaseError
+
+DOG, CAT, CHIHUAHUA = "n02084071", "n02121808", "n02085620"
+
+
+def dump(database):
+    """Everything that is in the database."""
+    with database.reading() as connection:
+        return {t.name: connection.execute(select(t)).all() for t in schema.metadata.sorted_tables}
+
+
+def check_counts(database):
+    """The stored counts are those of the rows."""
+    recounted: dict[str, int] = {}
+    for row in locate(database):
+        recounted[row.wnid] = recounted.get(row.wnid, 0) + 1
+    assert counts(database) == recounted
+
+
+def test_report_and_rows(database, train_tar, jpegs):
+    """The report says what was found; the rows say where it lies."""
+    calls = []
+    report = import_source(database, train_tar, progress=lambda *numbers: calls.append(numbers))
+    assert report.source == str(train_tar)
+    assert (report.kind, report.num_found, report.num_added) == ("tar of tars", 5, 5)
+    assert (report.num_known, report.num_gone, report.num_synsets) == (0, 0, 2)
+    assert report.bytes == sum(map(len, jpegs[:5]))
+    assert report.set_aside == ()
+    data = train_tar.read_bytes()
+    rows = list(locate(database))
+    assert [data[row.offset : row.offset + row.length] for row in rows] == jpegs[:5]
+    assert counts(database) == {DOG: 3, CAT: 2}
+    assert calls[-1] == (train_tar.stat().st_size, train_tar.stat().st_size, 5)
+
+
+@pytest.mark.parametrize("kind", ["train_tar", "val_tar", "class_folder"])
+def test_second_import_changes_nothing(database, request, val_labels, kind):
+    """Importing the same source again leaves every row as it was."""
+    path = request.getfixturevalue(kind)
+    labels = val_labels if kind == "val_tar" else None
+    first = import_source(database, path, labels)
+    before = dump(database)
+    second = import_source(database, path, labels)
+    assert (second.num_added, second.num_known) == (0, first.num_added)
+    assert dump(database) == before
+
+
+def test_set_aside_is_kept_and_kept_once(database, tmp_path, write_tar, jpegs):
+    """What was not imported is listed in the database, once for any number of imports."""
+    inner = write_tar(None, [("notes.txt", b"x"), ("a.jpg", jpegs[0]), ("a.JPEG", jpegs[1])])
+    path = write_tar(tmp_path / "t.tar", [(f"{DOG}.tar", inner)])
+    for _ in range(2):
+        report = import_source(database, path)
+        assert len(report.set_aside) == 2
+    notes, duplicate = queries.problems(database)
+    assert (notes.item, notes.reason) == (f"{DOG}.tar/notes.txt", "no image by its name")
+    assert duplicate.reason.startswith(f"duplicate: {DOG} has an image of this name from {path}")
+    check_counts(database)
+
+
+def test_duplicate_of_another_source(database, train_tar, class_folder, jpegs):
+    """An image that is there already is set aside with the place of the first."""
+    import_source(database, train_tar)
+    (class_folder / DOG / "1.jpg").write_bytes(jpegs[0])
+    for _ in range(2):
+        report = import_source(database, class_folder)
+        (duplicate,) = report.set_aside
+        assert duplicate.item == f"{DOG}/1.jpg"
+        assert f"from {train_tar}, byte " in duplicate.reason
+    assert counts(database) == {DOG: 5, CAT: 3}
+    check_counts(database)
+
+
+def test_changed_source_is_followed(database, train_tar, write_tar, jpegs):
+    """After a change images keep their ids, move, come and go; counts stay true."""
+    import_source(database, train_tar)
+    ids = {row.name: row.id for row in locate(database)}
+    queries.set_aside(database, ids[f"{DOG}_2"], "grey")
+    dogs = [(f"{DOG}_9.JPEG", jpegs[6]), (f"{DOG}_1.JPEG", jpegs[1]), (f"{DOG}_2.JPEG", jpegs[7])]
+    write_tar(train_tar, [(f"{DOG}.tar", write_tar(None, dogs))])
+    report = import_source(database, train_tar)
+    assert (report.num_added, report.num_known, report.num_gone) == (1, 2, 3)
+    data = train_tar.read_bytes()
+    rows = {row.name: row for row in locate(database)}
+    assert rows.keys() == {f"{DOG}_1", f"{DOG}_2", f"{DOG}_9"}  # 2 has other bytes: tried again
+    assert rows[f"{DOG}_1"].id == ids[f"{DOG}_1"]
+    assert [data[r.offset : r.offset + r.length] for r in rows.values()] == [
+        jpegs[1],
+        jpegs[7],
+        jpegs[6],
+    ]
+    assert counts(database) == {DOG: 3}
+    assert queries.problems(database) == ()
+
+
+def test_corrected_labels_are_followed(database, val_tar, val_labels):
+    """Labels that have changed move images to other synsets."""
+    import_source(database, val_tar, val_labels)
+    val_labels.write_text(val_labels.read_text().replace(CHIHUAHUA, DOG))
+    report = import_source(database, val_tar, val_labels)
+    assert (report.num_added, report.num_known, report.num_gone) == (1, 2, 1)
+    assert counts(database) == {DOG: 2, CAT: 1}
+
+
+def test_quarantine_survives_an_import(database, class_folder):
+    """An image that was set aside is known, not added again."""
+    import_source(database, class_folder)
+    (row,) = locate(database, [CAT])
+    queries.set_aside(database, row.id, "damaged")
+    before = dump(database)
+    assert import_source(database, class_folder).num_known == 3
+    assert dump(database) == before
+    assert counts(database) == {DOG: 2}
+
+
+def test_dry_run_changes_nothing(database, train_tar):
+    """A dry run reports what would be done and leaves the database as it was."""
+    before = dump(database)
+    report = import_source(database, train_tar, dry_run=True)
+    assert report.num_added == 5
+    assert dump(database) == before
+
+
+def test_faulty_labels_import_nothing(database, val_tar, val_labels):
+    """An error in the labels leaves no source behind."""
+    val_labels.write_text(f"val_0.JPEG\t{DOG}\n")
+    with pytest.raises(DatabaseError, match="2 faults in the labels"):
+        import_source(database, val_tar, val_labels)
+    assert queries.sources(database) == ()
+
+
+def test_interrupt_rolls_back(database, train_tar):
+    """Ctrl-C in the middle leaves nothing half done."""
+
+    def interrupt(*_numbers):
+        raise KeyboardInterrupt("at once")
+
+    with pytest.raises(KeyboardInterrupt, match=r"^at once$"):
+        import_source(database, train_tar, progress=interrupt)
+    assert queries.sources(database) == ()
+    assert counts(database) == {}
+    assert import_source(database, train_tar).num_added == 5
+
+
+@pytest.fixture
+def big_tar(tmp_path, write_tar):
+    """12,000 images of one byte, in three synsets."""
+    members = [
+        (f"{wnid}.tar", write_tar(None, [(f"{wnid}_{n}.jpg", b"x") for n in range(4000)]))
+        for wnid in (DOG, CAT, CHIHUAHUA)
+    ]
+    return write_tar(tmp_path / "big.tar", members)
+
+
+def test_full_disk(database, big_tar, train_tar):
+    """The engine's own "disk is full" is an error with a hint; what was there before stays."""
+    import_source(database, train_tar)
+    before = dump(database)
+    database.engine.dispose()  # so that the next connection gets the limit
+
+    def limit(connection, _record):
+        connection.execute("PRAGMA max_page_count = 40")
+
+    event.listen(database.engine, "connect", limit)
+    with pytest.raises(DatabaseError, match=r"(?s)database or disk is full.*hint: free some space"):
+        import_source(database, big_tar)
+    assert dump(database) == before
+
+
+def test_another_writer_is_waited_for_and_told(database, train_tar):
+    """Where another process holds the database too long, the error says so."""
+    with open_database(database.place) as other, database.writing():
+        event.listen(other.engine, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 50"))
+        other.engine.dispose()
+        with pytest.raises(DatabaseError, match=r"(?s)is locked.*hint: another process"):
+            import_source(other, train_tar)
+
+
+CHILD = """
+import sys
+from imagetree.database import import_source, open_database
+from imagetree.database.ingest import load_nouns
+load_nouns().index_of("n02084071")
+print("ready", flush=True)
+with open_database(sys.argv[1], create=True) as database:
+    import_source(database, sys.argv[2])
+"""
+
+
+def test_kill_leaves_all_or_nothing(tmp_path, big_tar):
+    """Killed at ten random moments, an import has left either nothing or every image."""
+    rng = random.Random(7)
+    outcomes = []
+    for moment in range(10):
+        path = tmp_path / f"{moment}.db"
+        command = [sys.executable, "-c", CHILD, str(path), str(big_tar)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(rng.uniform(0, 0.5))
+            os.kill(child.pid, signal.SIGKILL)
+        with open_database(path, create=True) as database:
+            num_images = len(list(locate(database)))
+            assert (len(queries.sources(database)), num_images) in {(0, 0), (1, 12000)}
+            check_counts(database)
+            outcomes.append(num_images)
+            assert import_source(database, big_tar).num_found == 12000
+            assert counts(database) == {DOG: 4000, CAT: 4000, CHIHUAHUA: 4000}
+    assert 0 in outcomes  # else no kill came in time and this test proved nothing
+
+
+def test_import_reads_no_image(database, big_tar, monkeypatch):
+    """An import reads headers alone, and never a byte of a member."""
+    reads = []
+    real = os.pread
+
+    def pread(fd, length, offset):
+        reads.append((offset, length))
+        return real(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    import_source(database, big_tar)
+    data = {row.offset for row in locate(database)}
+    assert len(data) == 12000
+    assert not data & {offset for offset, _ in reads}
+    assert max(length for _, length in reads) == 512
+    assert sum(length for _, length in reads) <= 512 * (12000 + 3 + 20)
+
+
+def test_imagenette(imagenette, tmp_path):
+    """Both archives of Imagenette: every image, a small database, true counts, in short time."""
+    path = tmp_path / "images.db"
+    start = time.perf_counter()
+    with open_database(path, create=True) as database:
+        train = import_source(database, imagenette / "train.tar")
+        val = import_source(database, imagenette / "val.tar", imagenette / "val_wnids.tsv")
+        seconds = time.perf_counter() - start
+        assert (train.num_added, val.num_added) == (9469, 1963)
+        assert (train.num_synsets, val.num_synsets) == (10, 10)
+        assert train.set_aside == val.set_aside == ()
+        check_counts(database)
+    assert path.stat().st_size < 3_000_000
+    assert seconds < 4  # the bar is 2 s with nothing else on the machine; bench/ holds it
+    descriptor = os.open(imagenette / "val.tar", os.O_RDONLY)
+    try:
+        found = list(scan_tar(descriptor, 0, os.fstat(descriptor).st_size))
+    finally:
+        os.close(descriptor)
+    assert sum(isinstance(item, Member) for item in found) == 1963
+
+
+def test_moved_archive_is_another_source(database, train_tar, tmp_path):
+    """A copy elsewhere brings nothing new: its images are duplicates of the first."""
+    import_source(database, train_tar)
+    shutil.copy(train_tar, tmp_path / "copy.tar")
+    report = import_source(database, tmp_path / "copy.tar")
+    assert (report.num_added, len(report.set_aside)) == (0, 5)
