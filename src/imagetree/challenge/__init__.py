@@ -1,0 +1,1 @@
+"""The recognition challenge: classes and splits, submissions, metrics. No torch here."""

@@ -1,0 +1,80 @@
+"""A split with its images: what to read, and the class of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imagetree.database.queries import locate
+from imagetree.errors import ChallengeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imagetree.challenge.definition import Challenge
+    from imagetree.database.queries import ImageRow
+    from imagetree.database.reading import ImageReader
+    from imagetree.database.store import Database
+
+
+class SplitImages:
+    """The images of a split in its order: labelled, and readable from several threads.
+
+    Args:
+        rows: where each image lies.
+        labels: class index of each; int64 (N,).
+        reader: reads them.
+    """
+
+    def __init__(
+        self, rows: Sequence[ImageRow], labels: NDArray[np.int64], reader: ImageReader
+    ) -> None:
+        self.rows = tuple(rows)
+        self.labels = labels
+        self.names = tuple(row.name for row in rows)
+        self._reader = reader
+
+    def read(self, index: int) -> bytes:
+        """The file of one image.
+
+        Raises:
+            DatabaseError: it cannot be read.
+        """
+        return self._reader.read(self.rows[index])
+
+    def select(self, indices: Sequence[int]) -> SplitImages:
+        """Some of the images, in the order asked for."""
+        rows = [self.rows[index] for index in indices]
+        return SplitImages(rows, self.labels[list(indices)], self._reader)
+
+
+def locate_split(
+    challenge: Challenge, split: str, database: Database, reader: ImageReader
+) -> SplitImages:
+    """Find the images of a split in the database.
+
+    Args:
+        challenge: what the split belongs to.
+        split: `train`, `minival` or `val`.
+        database: where the images are.
+        reader: open on the same database.
+
+    Raises:
+        ChallengeError: an image of the split is not in the database.
+    """
+    entries = challenge.read_split(split)
+    found = {(row.name, row.wnid): row for row in locate(database, challenge.wnids)}
+    missing = [entry for entry in entries if entry not in found]
+    if missing:
+        raise ChallengeError(
+            f"{challenge.folder}: {len(missing)} of {len(entries)} images of {split!r} are not in "
+            f"the database, the first {missing[0].name!r}",
+            hint="import the archives that the challenge was cut from, or name their database "
+            "with --database",
+        )
+    class_index = {wnid: index for index, wnid in enumerate(challenge.wnids)}
+    labels = np.array([class_index[entry.wnid] for entry in entries], dtype=np.int64)
+    return SplitImages([found[entry] for entry in entries], labels, reader)

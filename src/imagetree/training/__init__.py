@@ -1,0 +1,1 @@
+"""Training: configuration, pixels, batches, optimiser, loop, checkpoints, evaluation."""

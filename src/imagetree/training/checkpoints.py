@@ -1,0 +1,161 @@
+"""Checkpoints: everything that a run needs to go on, and a network to be used, in one file.
+
+The file is safetensors, so that loading it runs no code of its author: tensors named
+`network.conv1.weight` and `momentum.conv1.weight`, and a JSON text that says what they are. It is
+written whole or not at all. docs/formats.md describes it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from imagetree.alexnet.architectures import architecture_named
+from imagetree.alexnet.network import AlexNet
+from imagetree.errors import TrainingError
+from imagetree.files import write_atomic
+from imagetree.training.config import TrainConfig, config_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+
+FORMAT = 1
+NAME = "checkpoint.safetensors"
+_KEY = "imagetree"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network, how it came about, and what is needed to go on with it.
+
+    Args:
+        config: the settings of the run.
+        wnids: wnid of each class, in the order of the network's outputs.
+        mean: of the training images, for each of R, G, B, in 0..255.
+        std: likewise, the standard deviation.
+        step: optimiser updates done.
+        num_steps: optimiser updates of the whole run.
+        network: state dict of the network.
+        momentum: momentum of each parameter, by its name; empty once the run is finished.
+    """
+
+    config: TrainConfig
+    wnids: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    step: int
+    num_steps: int
+    network: Mapping[str, torch.Tensor] = field(repr=False)
+    momentum: Mapping[str, torch.Tensor] = field(repr=False, default_factory=dict)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every step of the run is done."""
+        return self.step >= self.num_steps
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        ImagetreeError: it cannot be written; the one that was there before still is.
+    """
+    tensors = {
+        f"{prefix}.{name}": tensor.detach().cpu().contiguous()
+        for prefix, group in (("network", checkpoint.network), ("momentum", checkpoint.momentum))
+        for name, tensor in group.items()
+    }
+    described = {
+        "format": FORMAT,
+        "config": checkpoint.config.to_json(),
+        "wnids": checkpoint.wnids,
+        "mean": checkpoint.mean,
+        "std": checkpoint.std,
+        "step": checkpoint.step,
+        "num_steps": checkpoint.num_steps,
+    }
+    write_atomic(path, save(tensors, metadata={_KEY: json.dumps(described)}))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        TrainingError: it is missing, damaged, or was not written by `save_checkpoint`.
+    """
+    if not path.is_file():
+        raise TrainingError(
+            f"{path}: no checkpoint is here",
+            hint="train a network: imagetree train CHALLENGE RUN",
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = _described(path, file.metadata())
+            groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}}
+            for key in file.keys():  # noqa: SIM118 (not a mapping)
+                prefix, _, name = key.partition(".")
+                groups[prefix][name] = file.get_tensor(key)
+        return Checkpoint(
+            config=config_from_json(described["config"]),
+            wnids=tuple(described["wnids"]),
+            mean=tuple(described["mean"]),
+            std=tuple(described["std"]),
+            step=int(described["step"]),
+            num_steps=int(described["num_steps"]),
+            **groups,
+        )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{path}: not a whole checkpoint ({type(error).__name__}: {error})",
+            hint="train again, or restore the file from a copy",
+        ) from error
+
+
+def load_network(checkpoint: Checkpoint, *, name: str = "checkpoint") -> AlexNet:
+    """The network of a checkpoint, with its weights, in evaluation mode.
+
+    Args:
+        checkpoint: what was loaded.
+        name: what to call it in errors.
+
+    Raises:
+        TrainingError: the tensors are not those of the architecture it names.
+    """
+    config = checkpoint.config
+    architecture = architecture_named(config.architecture)
+    network = AlexNet(architecture, len(checkpoint.wnids), config.input_size)
+    expected = network.state_dict()
+    if expected.keys() != checkpoint.network.keys():
+        odd = sorted(expected.keys() ^ checkpoint.network.keys())
+        raise TrainingError(
+            f"{name}: the tensors are not those of {config.architecture!r} (differing: {odd[:5]})",
+            hint="this is a checkpoint of another architecture",
+        )
+    for key, tensor in expected.items():
+        given = checkpoint.network[key]
+        if given.shape != tensor.shape:
+            raise TrainingError(
+                f"{name}: {key} has shape {tuple(given.shape)} "
+                f"(expected {tuple(tensor.shape)} for {config.architecture!r})",
+                hint="this is a checkpoint of another architecture or of other classes",
+            )
+    network.load_state_dict(dict(checkpoint.network))
+    return network.eval()
+
+
+def _described(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+    if not metadata or _KEY not in metadata:
+        raise TrainingError(f"{path}: safetensors, but no checkpoint of imagetree")
+    described = json.loads(metadata[_KEY])
+    if described.get("format") != FORMAT:
+        raise TrainingError(
+            f"{path}: checkpoint of format {described.get('format')!r} (expected {FORMAT})"
+        )
+    return dict(described)

@@ -1,0 +1,92 @@
+"""What a network answers on a set of images: probabilities, one centre crop an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from imagetree.training.batches import BadImage, Images, iter_centre_batches
+from imagetree.training.device import autocast, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from imagetree.alexnet.network import AlexNet
+
+
+@dataclass(frozen=True)
+class View:
+    """How a network is shown an image, and computes.
+
+    Args:
+        size: side in pixels of the centred square.
+        mean: of each channel, 0..255.
+        std: of each channel.
+        precision: bf16 or fp32.
+        threads: threads that read and decode.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    precision: str = "bf16"
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers for N images in their order.
+
+    Args:
+        probabilities: float32 (N, K); rows of zeros where the image could not be decoded.
+        is_readable: bool (N,).
+        bad: the images that could not be decoded.
+    """
+
+    probabilities: NDArray[np.float32]
+    is_readable: NDArray[np.bool_]
+    bad: tuple[BadImage, ...]
+
+
+@torch.no_grad()
+def predict(
+    network: AlexNet,
+    images: Images,
+    view: View,
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
+    """Probabilities of every image, each exactly once.
+
+    Args:
+        network: on its device; put into evaluation mode and back.
+        images: what to look at; one image at least.
+        view: size, normalisation, precision.
+        progress: called with (images done, images in all) after each batch.
+    """
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    probabilities, readable = [], []
+    bad: list[BadImage] = []
+    done = 0
+    try:
+        for batch in iter_centre_batches(images, view.size, threads=view.threads):
+            x = normalise(batch.pixels, device, view.mean, view.std)
+            with autocast(device, view.precision):
+                logits = network(x)
+            answer = logits.float().softmax(1).cpu().numpy()
+            answer[~batch.is_readable] = 0.0
+            probabilities.append(answer)
+            readable.append(batch.is_readable)
+            bad.extend(batch.bad)
+            done += len(answer)
+            if progress:
+                progress(done, len(images.labels))
+    finally:
+        network.train(was_training)
+    return Predictions(np.concatenate(probabilities), np.concatenate(readable), tuple(bad))
