@@ -245,19 +245,16 @@ def test_import_reads_no_image(database, big_tar, monkeypatch):
 
 
 def test_imagenette(imagenette, tmp_path):
-    """Both archives of Imagenette: every image, a small database, true counts, in short time."""
+    """Both archives of Imagenette: every image, a small database, true counts."""
     path = tmp_path / "images.db"
-    start = time.perf_counter()
     with open_database(path, create=True) as database:
         train = import_source(database, imagenette / "train.tar")
         val = import_source(database, imagenette / "val.tar", imagenette / "val_wnids.tsv")
-        seconds = time.perf_counter() - start
         assert (train.num_added, val.num_added) == (9469, 1963)
         assert (train.num_synsets, val.num_synsets) == (10, 10)
         assert train.set_aside == val.set_aside == ()
         check_counts(database)
     assert path.stat().st_size < 3_000_000
-    assert seconds < 4  # the bar is 2 s with nothing else on the machine; bench/ holds it
     descriptor = os.open(imagenette / "val.tar", os.O_RDONLY)
     try:
         found = list(scan_tar(descriptor, 0, os.fstat(descriptor).st_size))

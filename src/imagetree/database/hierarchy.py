@@ -1,7 +1,7 @@
 """The part of WordNet that has images: which synsets, how they hang together, and their counts.
 
 Counts are over sets: an image below two hypernyms counts once in each of them and once in what is
-above both. Nothing is collapsed here; how the graph is drawn as a tree is for whoever draws it.
+above both. `tree` gives the graph as it is, `unfold` as a tree that can be shown.
 """
 
 from __future__ import annotations
@@ -82,6 +82,49 @@ def tree(
             parents=hypernyms(wnid),
         )
     return nodes
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A node as it is shown in a tree.
+
+    Args:
+        node: the node.
+        is_again: it stands in the tree before, below another hypernym; what is below it is shown
+            there alone.
+        branches: what is below it.
+    """
+
+    node: TreeNode
+    is_again: bool
+    branches: tuple[Branch, ...]
+
+
+def unfold(nodes: Mapping[str, TreeNode], *, all_nodes: bool = False) -> Branch:
+    """The graph as a tree: a node below two hypernyms stands below both.
+
+    Args:
+        nodes: as `tree` gives them; at least one.
+        all_nodes: keep nodes that have a single child and no images; they are passed over if not.
+    """
+    return _branch(nodes, _shown(nodes, next(iter(nodes)), all_nodes), set(), all_nodes)
+
+
+def _shown(nodes: Mapping[str, TreeNode], wnid: str, all_nodes: bool) -> str:
+    """The node itself, or the first below it that has something to tell."""
+    node = nodes[wnid]
+    while not all_nodes and len(node.children) == 1 and not node.num_own:
+        node = nodes[node.children[0]]
+    return node.wnid
+
+
+def _branch(nodes: Mapping[str, TreeNode], wnid: str, seen: set[str], all_nodes: bool) -> Branch:
+    node, is_again = nodes[wnid], wnid in seen
+    seen.add(wnid)
+    # Two chains that were passed over may end in the same node: it stands here once.
+    below = dict.fromkeys(_shown(nodes, each, all_nodes) for each in node.children)
+    shown = () if is_again else below
+    return Branch(node, is_again, tuple(_branch(nodes, each, seen, all_nodes) for each in shown))
 
 
 def interesting_root(database: Database) -> str:

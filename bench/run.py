@@ -1,0 +1,213 @@
+"""Benchmarks: ours and the peer in turn in one run, medians, ratios, the physical limit beside.
+
+    python bench/run.py                  all of them
+    python bench/run.py lrn step         some of them
+
+Figures go into docs/log.md with the command, the versions and the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGENETTE = ROOT.parent / "shared" / "data" / "imagenette"
+IMAGETREE = Path(sys.executable).with_name("imagetree")
+
+
+def interleaved(rounds: int, **variants: Callable[[], object]) -> dict[str, list[float]]:
+    """Seconds of each variant in each round, the variants in turn; one round before is not kept."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds + 1):
+        for name, run in variants.items():
+            began = time.perf_counter()
+            run()
+            if number:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def show(title: str, seconds: dict[str, list[float]], ours: str, per: float = 1e3) -> None:
+    """Medians with their range in milliseconds, and how many times each is slower than ours."""
+    print(f"\n{title}")
+    for name, each in seconds.items():
+        ratio = statistics.median(b / a for a, b in zip(seconds[ours], each, strict=True))
+        low, middle, high = (per * f(each) for f in (min, statistics.median, max))
+        print(f"  {name:34} {middle:10.1f} ms  ({low:.1f} .. {high:.1f})  {ratio:6.2f} x")
+
+
+def command(*words: str) -> Callable[[], object]:
+    """A whole process as a variant; its output is thrown away."""
+    return lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+
+def bench_start() -> None:
+    """Cold start of a command; the limit is Python itself with the library that reads flags."""
+    seconds = interleaved(
+        15,
+        **{
+            "imagetree synset show dog": command(str(IMAGETREE), "synset", "show", "dog"),
+            "python -c 'import cyclopts'": command(sys.executable, "-c", "import cyclopts"),
+            "python -c pass": command(sys.executable, "-c", "pass"),
+        },
+    )
+    show("cold start (bar: 300 ms)", seconds, "imagetree synset show dog")
+    code = (
+        "import time; t = time.perf_counter(); from imagetree.wordnet import load_nouns;"
+        "load_nouns(); print(time.perf_counter() - t)"
+    )
+    loads = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(9)
+    ]
+    print(
+        f"  loading the nouns, imports too (bar: 150 ms): {1e3 * statistics.median(loads):.1f} ms"
+    )
+
+
+def bench_import() -> None:
+    """Import of Imagenette's two archives, whole processes; the peer only lists the members."""
+
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            database = ["--database", f"{folder}/imagetree.db"]
+            labels = ["--labels", str(IMAGENETTE / "val_wnids.tsv")]
+            run = [str(IMAGETREE), "database", "import"]
+            command(*run, str(IMAGENETTE / "train.tar"), *database)()
+            command(*run, str(IMAGENETTE / "val.tar"), *labels, *database)()
+            sizes.append(sum(f.stat().st_size for f in Path(folder).iterdir()))
+
+    def headers_with_tarfile() -> None:
+        with tarfile.open(IMAGENETTE / "train.tar") as outer:
+            for member in outer:
+                with tarfile.open(fileobj=outer.extractfile(member)) as inner:
+                    inner.getmembers()
+        with tarfile.open(IMAGENETTE / "val.tar") as flat:
+            flat.getmembers()
+
+    sizes: list[int] = []
+    seconds = interleaved(7, imagetree=ours, **{"tarfile, headers only": headers_with_tarfile})
+    show("import of 11,432 images (bar: 2,000 ms)", seconds, "imagetree")
+    print(f"  database: {max(sizes) / 1e6:.2f} MB (bar: 3 MB)")
+
+
+def bench_lrn() -> None:
+    """Both norms of single_gpu at batch 64, forward and backward, against torch's own."""
+    import torch
+    from torch.nn import functional
+
+    from imagetree.alexnet.lrn import local_response_norm
+    from imagetree.training.device import keep_freed_memory
+
+    keep_freed_memory()
+    shapes = ((64, 96, 27, 27), (64, 256, 13, 13))
+
+    def inputs(dtype: torch.dtype) -> list[torch.Tensor]:
+        drawn = (torch.randn(shape, dtype=dtype) for shape in shapes)
+        return [x.to(memory_format=torch.channels_last).requires_grad_() for x in drawn]
+
+    def both(xs: list[torch.Tensor], norm: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        for x in xs:
+            norm(x).sum().backward()
+            x.grad = None
+
+    full, half = inputs(torch.float32), inputs(torch.bfloat16)
+    seconds = interleaved(
+        9,
+        **{
+            "ours, bf16": lambda: both(half, local_response_norm),
+            "ours, fp32": lambda: both(full, local_response_norm),
+            "torch, fp32": lambda: both(
+                full, lambda x: functional.local_response_norm(x, 5, 5e-4, 0.75, 2.0)
+            ),
+        },
+    )
+    show("local response normalisation, forward + backward", seconds, "ours, fp32")
+
+
+def bench_step() -> None:
+    """A whole training step of single_gpu at 227 and batch 64, against a plain fp32 loop."""
+    import numpy as np
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    from imagetree.alexnet.architectures import architecture_named
+    from imagetree.alexnet.network import AlexNet
+    from imagetree.training.device import autocast, keep_freed_memory, normalise
+
+    keep_freed_memory()
+    batch, cpu = 64, torch.device("cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, 227, 227, 3), dtype=np.uint8)
+    labels = torch.arange(batch)
+
+    class Plain(nn.Module):
+        """The same network with torch's own normalisation, as one would write it down."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = AlexNet(architecture_named("single_gpu"))
+            for name in ("norm1", "norm2"):
+                setattr(self.inner, name, nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x)
+
+    def step(network: nn.Module, optimiser: torch.optim.SGD, precision: str) -> None:
+        x = normalise(pixels, cpu, (124.0, 116.0, 104.0), (58.0, 57.0, 57.0))
+        if precision == "fp32":
+            x = x.contiguous()
+        with autocast(cpu, precision):
+            logits = network(x)
+        optimiser.zero_grad()
+        functional.cross_entropy(logits.float(), labels).backward()
+        optimiser.step()
+
+    ours = AlexNet(architecture_named("single_gpu")).to(memory_format=torch.channels_last)
+    plain = Plain()
+    how = {"lr": 1e-4, "momentum": 0.9, "weight_decay": 5e-4}
+    fused = torch.optim.SGD(ours.parameters(), **how, fused=True)
+    simple = torch.optim.SGD(plain.parameters(), **how)
+    seconds = interleaved(
+        4,
+        **{
+            "ours (bf16, channels-last)": lambda: step(ours, fused, "bf16"),
+            "plain torch (fp32)": lambda: step(plain, simple, "fp32"),
+        },
+    )
+    a, b = (torch.randn(2048, 2048, dtype=torch.bfloat16) for _ in range(2))
+    product = interleaved(9, mm=lambda: torch.mm(a, b))["mm"]
+    rate = 2 * 2048**3 / statistics.median(product)
+    show("training step, single_gpu, batch 64", seconds, "ours (bf16, channels-last)")
+    print(f"  limit: 6.60 GFLOP an image at {rate / 1e9:.0f} GFLOP/s of a bf16 product: ", end="")
+    print(f"{1e3 * 64 * 6.60e9 / rate:.1f} ms")
+
+
+BENCHES = {"start": bench_start, "import": bench_import, "lrn": bench_lrn, "step": bench_step}
+
+
+def main() -> None:
+    """Run the benchmarks that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHES], help="which; all if none")
+    names = parser.parse_args().names or list(BENCHES)
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    for name in names:
+        BENCHES[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""`imagetree train`: train a network on a challenge, or go on with a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from imagetree.cli.output import DEFAULT_DATABASE, DatabaseOption
+from imagetree.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imagetree.training.train import Progress, Result
+
+
+def train(
+    challenge: Path,
+    run: Path,
+    *,
+    database: DatabaseOption = DEFAULT_DATABASE,
+    config: Annotated[TrainConfig, Parameter(name="*")] = TrainConfig(),  # noqa: B008 (frozen)
+) -> int:
+    """Train a network on a challenge; where the run is there already, go on with it.
+
+    Ctrl-C saves a checkpoint and ends; the same command goes on from it and ends with the same
+    weights as if it had not been interrupted.
+
+    Example: imagetree train demo/challenge demo/run --epochs 19
+
+    Args:
+        challenge: folder of the challenge.
+        run: folder of the run; made if it is missing.
+        config: settings.
+    """
+    from imagetree.challenge.definition import load_challenge
+    from imagetree.challenge.images import locate_split
+    from imagetree.database.reading import ImageReader
+    from imagetree.database.store import open_database
+    from imagetree.training.runs import open_run
+    from imagetree.training.train import train as train_network
+
+    definition = load_challenge(challenge)
+    with open_database(database) as store, ImageReader(store) as reader:
+        images = locate_split(definition, "train", store, reader)
+        minival = locate_split(definition, "minival", store, reader)
+        opened = open_run(run, config, challenge, database)
+        shown, finish = _shown_progress(config.epochs)
+        try:
+            result = train_network(opened, definition.wnids, images, minival, shown)
+        finally:
+            finish()
+    _print_result(result, run)
+    return 0 if result.is_finished else 130
+
+
+def _print_result(result: Result, run: Path) -> None:
+    if result.num_bad:
+        print(f"{result.num_bad} images could not be decoded; {run}/log.jsonl lists them")
+    error = "" if result.minival_error is None else f", top-1 error {result.minival_error:.2%}"
+    print(f"{run}: step {result.step:,} of {result.num_steps:,}{error} on minival")
+    if not result.is_finished:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+
+
+def _shown_progress(epochs: int) -> tuple[Callable[[Progress], None], Callable[[], None]]:
+    """A bar on a terminal, else a line for each epoch; and what ends it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return _EpochLines(epochs), lambda: None
+    bar = Bar(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console)
+    task = bar.add_task("training", total=None)
+    bar.start()
+
+    def show(now: Progress) -> None:
+        bar.update(task, description=_described(now, epochs), completed=now.step)
+        bar.update(task, total=now.num_steps)
+
+    return show, bar.stop
+
+
+class _EpochLines:
+    """Prints a line at the first step of each epoch after the first, and one near the start."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._epoch = 0
+
+    def __call__(self, now: Progress) -> None:
+        if now.epoch != self._epoch and now.step % 10 == 0:
+            self._epoch = now.epoch
+            left = f"{now.seconds_left / 60:.1f} minutes left"
+            print(f"{_described(now, self._epochs)}, {left}", file=sys.stderr, flush=True)
+
+
+def _described(now: Progress, epochs: int) -> str:
+    minival = "" if now.minival_error is None else f", minival error {now.minival_error:.1%}"
+    return (
+        f"epoch {now.epoch}/{epochs}, loss {now.loss:.3f}, "
+        f"{now.images_per_second:.0f} images/s{minival}"
+    )

@@ -1,0 +1,1 @@
+"""Pictures: first-layer filters, learning curves, the report page."""

@@ -1,0 +1,1 @@
+"""Recognition: a trained network in a user's hands."""
