@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imagetree.challenge.definition import Challenge, Entry, save_challenge
 from imagetree.database.closure import ancestors_or_self
-from imagetree.database.queries import locate, sources
+from imagetree.database.queries import counts, locate, sources
 from imagetree.errors import ChallengeError
 from imagetree.wordnet import load_nouns
 
@@ -65,13 +65,14 @@ def cut_challenge(database: Database, folder: Path, config: CutConfig) -> Challe
     """
     val_source = _source_id(database, config.val_source) if config.val_source else None
     rows: dict[str, list[ImageRow]] = defaultdict(list)
-    for row in locate(database, _asked(config.classes)):
+    asked = _asked(database, config.classes)
+    for row in locate(database, asked):
         rows[row.wnid].append(row)
     for_training = {
         wnid: [row for row in each if row.source_id != val_source] for wnid, each in rows.items()
     }
     wnids = tuple(sorted(w for w, each in for_training.items() if len(each) >= config.min_images))
-    _check_classes(wnids, rows, config)
+    _check_classes(asked or (), wnids, rows, config)
     train: list[Entry] = []
     minival: list[Entry] = []
     val: list[Entry] = []
@@ -90,12 +91,24 @@ def cut_challenge(database: Database, folder: Path, config: CutConfig) -> Challe
     return save_challenge(folder, wnids, splits)
 
 
-def _asked(classes: Sequence[str]) -> tuple[str, ...] | None:
-    """The wnids that were asked for; None for all."""
+def _asked(database: Database, classes: Sequence[str]) -> tuple[str, ...] | None:
+    """The wnids that were asked for; None for all.
+
+    A word means that of its senses which has images; the commonest one if none has.
+    """
     if not classes:
         return None
-    nouns = load_nouns()
-    return tuple(sorted({nouns.resolve(text).wnid for text in classes}))
+    nouns, in_use = load_nouns(), counts(database)
+    wnids = set()
+    for text in classes:
+        senses = [each.wnid for each in nouns.find(text) if each.wnid in in_use]
+        if len(senses) > 1:
+            raise ChallengeError(
+                f"{text!r} has several senses with images: {', '.join(map(_named, senses))}",
+                hint="name the class by its wnid",
+            )
+        wnids.add(senses[0] if senses else nouns.resolve(text).wnid)
+    return tuple(sorted(wnids))
 
 
 def _source_id(database: Database, path: str) -> int:
@@ -110,14 +123,16 @@ def _source_id(database: Database, path: str) -> int:
 
 
 def _check_classes(
-    wnids: tuple[str, ...], rows: Mapping[str, Sequence[ImageRow]], config: CutConfig
+    asked: Sequence[str],
+    wnids: tuple[str, ...],
+    rows: Mapping[str, Sequence[ImageRow]],
+    config: CutConfig,
 ) -> None:
-    asked = _asked(config.classes)
-    for wnid in asked or ():
+    for wnid in asked:
         if wnid not in wnids:
             count = len(rows.get(wnid, ()))
             raise ChallengeError(
-                f"{wnid} has {count} images to train on (expected at least {config.min_images})",
+                f"{_named(wnid)} has {count} images to train on (expected at least {config.min_images})",
                 hint="leave the class out, or import more of its images",
             )
     if len(wnids) < 2:

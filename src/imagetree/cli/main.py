@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from imagetree import __version__
 from imagetree.errors import ImagetreeError
@@ -23,6 +23,7 @@ app = App(
     name="imagetree",
     version=__version__,
     help="Images on the WordNet hierarchy, the recognition challenge over them, and AlexNet.",
+    default_parameter=Parameter(consume_multiple=True),  # --classes a b c
 )
 for _name, _target in (
     ("demo", "demo:app"),
