@@ -41,8 +41,15 @@ def test_missing_database(tmp_path):
     """A database that is not there is an error whose hint is the import."""
     with pytest.raises(DatabaseError, match="hint: make one: imagetree database import ARCHIVE"):
         open_database(tmp_path / "none.db")
-    with pytest.raises(DatabaseError, match="folder does not exist"):
-        open_database(tmp_path / "none" / "none.db", create=True)
+
+
+def test_folder_of_a_new_database(tmp_path):
+    """It is made; where a file stands in its place, the error says so."""
+    open_database(tmp_path / "a" / "b" / "x.db", create=True).close()
+    assert (tmp_path / "a" / "b" / "x.db").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(DatabaseError, match="cannot be opened .Not a directory."):
+        open_database(tmp_path / "file" / "x.db", create=True)
 
 
 def test_what_is_no_image_database(tmp_path):

@@ -55,7 +55,7 @@ def _decode_with_pillow(data: bytes) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")  # damaged EXIF and the like; the size is checked here
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(*image.size)
-                return np.array(image.convert("RGB"))
+                return _to_rgb(image)
     except UnidentifiedImageError:
         raise DatabaseError(
             f"not an image: {len(data)} bytes that begin with {data[:8]!r} "
@@ -65,6 +65,14 @@ def _decode_with_pillow(data: bytes) -> NDArray[np.uint8]:
         raise DatabaseError(f"too large: {error}") from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError) as error:
         raise DatabaseError(f"damaged: {error}") from None
+
+
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Pixels of any mode as RGB; 16 bits are scaled to 8, which Pillow would cut off at 255."""
+    if image.mode.startswith("I"):
+        high = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        return np.repeat(high.astype(np.uint8)[..., None], 3, axis=2)
+    return np.array(image.convert("RGB"))
 
 
 def _check_size(width: int, height: int) -> None:

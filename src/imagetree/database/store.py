@@ -160,13 +160,21 @@ def _check_file(path: Path, create: bool) -> None:
     except FileNotFoundError:
         if not create:
             raise DatabaseError(f"{path}: there is no database", hint=_IMPORT_HINT) from None
-        if not path.parent.is_dir():
-            raise DatabaseError(f"{path}: its folder does not exist", hint="make it") from None
+        _make_folder(path)
         return
     except OSError as error:
         raise DatabaseError(f"{path}: cannot be opened ({error.strerror})") from error
     if start not in {b"", _SQLITE_MAGIC}:
         raise DatabaseError(f"{path}: is no imagetree database", hint=_IMPORT_HINT)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}: its folder cannot be made ({error.strerror})", hint="name another place"
+        ) from error
 
 
 def _check_schema(database: Database, create: bool) -> None:

@@ -134,7 +134,7 @@ def _train_epoch(
         now = _progress(state, recent, began, epoch)
         if progress:
             progress(now)
-        if state.step % _LOG_EVERY == 0:
+        if state.step % _LOG_EVERY == 0 or state.step % state.steps_per_epoch == 0:
             log.write(
                 "step",
                 state.step,
