@@ -27,7 +27,7 @@ PENALTIES = (0.03, 0.3)
 @pytest.mark.slow
 def test_logistic_regression_on_thumbnails_errs_on_40_percent(tmp_path: Path) -> None:
     """Multinomial, RGB 32 x 32, standardised, four fifths to fit and one fifth to score."""
-    drawn = draw_archive(tmp_path / "a.tar", 100)
+    drawn = draw_archive(tmp_path / "a.tar", 60)
     thumbnails, truth = load_thumbnails(drawn.path)
     order = np.random.default_rng(0).permutation(len(truth))
     train, held = order[len(order) // 5 :], order[: len(order) // 5]
@@ -77,7 +77,7 @@ def fit(
         return float(loss), slope.ravel().astype(np.float64)
 
     start = np.zeros(num_features * num_classes)
-    found = minimize(loss_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 100})
+    found = minimize(loss_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 60})
     return found.x.reshape(num_features, num_classes).astype(np.float32)
 
 

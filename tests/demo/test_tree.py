@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from imagetree.demo import FIGURES, Figure
@@ -42,6 +43,13 @@ def test_classes_lie_on_three_levels_or_more(nouns: Nouns) -> None:
 def test_every_class_has_its_drawer() -> None:
     assert {f.lemma for f in FIGURES if f.is_solid} == set(SOLIDS)
     assert {f.lemma for f in FIGURES if not f.is_solid} == set(CONTOURS)
+
+
+@pytest.mark.parametrize("lemma", CONTOURS)
+def test_contours_fill_the_unit_disc_and_stay_inside(lemma: str) -> None:
+    for seed in range(20):
+        radii = np.linalg.norm(CONTOURS[lemma](np.random.default_rng(seed)), axis=1)
+        assert 0.85 <= radii.max() <= 1.0 + 1e-9
 
 
 def test_classes_are_in_order_of_wnid() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from .conftest import WNIDS, MemoryImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from imagetree.training.config import TrainConfig
 
@@ -34,7 +34,7 @@ def weights_hash(run: Run) -> str:
 
 
 def open_at(folder: Path, config: TrainConfig) -> Run:
-    return open_run(folder, config, folder / "challenge", "images.db")
+    return open_run(folder, config, folder / "challenge", "sqlite:////images.db")
 
 
 def stop_after(step: int) -> Callable[[Progress], None]:
@@ -171,6 +171,17 @@ def test_run_is_read_back(whole: tuple[Run, Result], tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"damaged .KeyError"):
         load_run(tmp_path)
+
+
+def test_places_are_kept_absolute(
+    tmp_path: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run begun with relative paths is found from another folder."""
+    monkeypatch.chdir(tmp_path)
+    open_run(Path("run"), config, Path("challenge"), "images.db")
+    monkeypatch.chdir("/")
+    run = load_run(tmp_path / "run")
+    assert (run.challenge, run.database) == (tmp_path / "challenge", str(tmp_path / "images.db"))
 
 
 def test_too_few_images(tmp_path: Path, config: TrainConfig, minival: MemoryImages) -> None:

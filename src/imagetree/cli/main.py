@@ -48,6 +48,9 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
+    if list(argv) in ([], ["--help"], ["-h"]):
+        for name in app:
+            app[name]  # imports it: the list of commands shows what each is for
     try:
         status = app(
             list(argv), exit_on_error=False, print_error=True, result_action="return_value"

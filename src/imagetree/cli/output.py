@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,7 +52,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], title: 
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    Console(soft_wrap=False, markup=False, highlight=False).print(table)
+    is_terminal = sys.stdout.isatty()  # a file or a pipe is not folded to the width of a screen
+    console = Console(width=None if is_terminal else 200, markup=False, highlight=False)
+    console.print(table)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class TrainConfig:
         warmup_share: share of the steps in which the learning rate rises from zero to lr.
         momentum: of stochastic gradient descent, Nesterov's form.
         weight_decay: of weights; biases, scales and shifts are not decayed.
+        dropout: probability with which a value in front of fc6 and fc7 is set to zero.
         label_smoothing: probability that the target leaves to the other classes.
         min_crop_area: least share of the image that a random crop covers.
         seed: of initial weights, order, crops, flips and dropout.
@@ -52,6 +53,7 @@ class TrainConfig:
     warmup_share: float = 0.15
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    dropout: float = 0.5  # Krizhevsky et al. 2012, section 4.2
     label_smoothing: float = 0.1
     min_crop_area: float = 0.35
     seed: int = 0
@@ -68,6 +70,7 @@ class TrainConfig:
             _check(self, name, getattr(self, name) > 0, "above 0")
         for name in ("start_share", "warmup_share", "momentum", "label_smoothing"):
             _check(self, name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
+        _check(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
         _check(self, "min_crop_area", 0 < self.min_crop_area <= 1, "in (0, 1]")
         _check(self, "batch_size", self.batch_size >= 2, "at least 2, for batch normalisation")
         _check(self, "weight_decay", self.weight_decay >= 0, "at least 0")

@@ -49,10 +49,14 @@ class Run:
 def open_run(folder: Path, config: TrainConfig, challenge: Path, database: str) -> Run:
     """Begin a run in a folder, or go on with the one that is there.
 
+    The places of challenge and database are kept absolute, so that later commands find them from
+    wherever they are called.
+
     Raises:
         TrainingError: the folder holds a run with other settings or another challenge.
     """
-    run = Run(folder, config, challenge, database)
+    place = database if "://" in database else str(Path(database).absolute())
+    run = Run(folder, config, challenge.absolute(), place)
     if (folder / _NAME).exists():
         found = load_run(folder)
         asked, there = _identity(run), _identity(found)
@@ -67,8 +71,8 @@ def open_run(folder: Path, config: TrainConfig, challenge: Path, database: str) 
             )
     values = {
         "config": config.to_json(),
-        "challenge": str(challenge),
-        "database": database,
+        "challenge": str(run.challenge),
+        "database": run.database,
         "versions": {
             "imagetree": imagetree.__version__,
             "torch": torch.__version__,

@@ -66,6 +66,9 @@ class TrainingState:
             self._check(checkpoint)
             self.mean, self.std, self.step = checkpoint.mean, checkpoint.std, checkpoint.step
             network = load_network(checkpoint, name=str(run.checkpoint_path)).train()
+        for module in network.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = config.dropout
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _make_optimiser(self.network, config)
         if checkpoint is not None:
