@@ -132,7 +132,8 @@ def _check_classes(
         if wnid not in wnids:
             count = len(rows.get(wnid, ()))
             raise ChallengeError(
-                f"{_named(wnid)} has {count} images to train on (expected at least {config.min_images})",
+                f"{_named(wnid)} has {count} images to train on "
+                f"(expected at least {config.min_images})",
                 hint="leave the class out, or import more of its images",
             )
     if len(wnids) < 2:
