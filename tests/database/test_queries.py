@@ -48,7 +48,7 @@ def test_folder_of_a_new_database(tmp_path):
     open_database(tmp_path / "a" / "b" / "x.db", create=True).close()
     assert (tmp_path / "a" / "b" / "x.db").is_file()
     (tmp_path / "file").touch()
-    with pytest.raises(DatabaseError, match="cannot be opened .Not a directory."):
+    with pytest.raises(DatabaseError, match=r"cannot be opened .Not a directory."):
         open_database(tmp_path / "file" / "x.db", create=True)
 
 
