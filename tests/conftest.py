@@ -10,16 +10,18 @@ import pytest
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def shared_path(*parts: str) -> Path:
-    """A file outside the project that a test is held against; see CONTRIBUTING.md.
-
-    Where it is missing the test is skipped, and fails if `CI` is set.
-    """
-    path = SHARED.joinpath(*parts)
-    if not path.exists():
+def need(is_here: object, message: str) -> None:
+    """Skip a test for want of something on this machine; fail it where `CI` is set."""
+    if not is_here:
         if os.environ.get("CI"):
-            pytest.fail(f"{path} is missing, and CI is set")
-        pytest.skip(f"{path} is missing")
+            pytest.fail(f"{message}, and CI is set")
+        pytest.skip(message)
+
+
+def shared_path(*parts: str) -> Path:
+    """A file outside the project that a test is held against; see CONTRIBUTING.md."""
+    path = SHARED.joinpath(*parts)
+    need(path.exists(), f"{path} is missing")
     return path
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -13,7 +11,6 @@ from PIL import Image
 from imagetree.database import open_database
 
 DOG, CAT, CHIHUAHUA = "n02084071", "n02121808", "n02085620"
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def _jpeg(number: int) -> bytes:
@@ -85,14 +82,3 @@ def class_folder(tmp_path, jpegs):
 def database(tmp_path):
     with open_database(tmp_path / "images.db", create=True) as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def imagenette():
-    folder = DATA / "imagenette"
-    if not folder.is_dir():
-        reason = f"{folder} is not here"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return folder

@@ -13,6 +13,7 @@ from PIL import Image
 
 from imagetree.cli.main import main
 
+from ..conftest import need
 from .conftest import WNIDS, picture, write_train, write_val
 
 if TYPE_CHECKING:
@@ -165,8 +166,7 @@ def test_report_holds_all_it_shows(done: Path) -> None:
 def test_report_opens_in_a_browser(done: Path, tmp_path: Path) -> None:
     """Chromium without a network draws the page, and every picture on it has its size."""
     chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
+    need(chromium, "chromium is not installed")
     page = (done / "run" / "report.html").read_text()
     probe = tmp_path / "probe.html"
     script = (

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.io import loadmat
 
 from imagetree.wordnet import load_nouns, render_is_a, render_words, taxonomy
 
-SHARED = Path(__file__).parents[2].parent / "shared"
-
-
-def wordnet_oracle(name: str) -> Path:
-    """A file beside the repository: absent, the test skips, but under CI it fails."""
-    path = SHARED / name
-    if not path.exists():
-        message = f"shared/{name} is not beside the repository"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+from ..conftest import shared_path
 
 
 @pytest.fixture(scope="module")
 def wordnet_kit() -> Any:
     """The 2010 development kit: its table of synsets and its costs."""
-    loadmat = pytest.importorskip("scipy.io").loadmat
-    return loadmat(wordnet_oracle("oracles/ilsvrc2010/meta.mat"), squeeze_me=True)
+    return loadmat(shared_path("oracles/ilsvrc2010/meta.mat"), squeeze_me=True)
 
 
 def test_words_are_imagenets_byte_for_byte() -> None:
     """Synsets, lemmas, their order and spelling are those of ImageNet."""
-    expected = wordnet_oracle("oracles/imagenet/words.txt").read_bytes()
+    expected = shared_path("oracles/imagenet/words.txt").read_bytes()
     assert render_words().encode() == expected
 
 
 def test_edges_are_imagenets() -> None:
     """The same 75,850 `@` edges."""
-    expected = wordnet_oracle("oracles/imagenet/wordnet.is_a.txt").read_text().splitlines()
+    expected = shared_path("oracles/imagenet/wordnet.is_a.txt").read_text().splitlines()
     ours = render_is_a().splitlines()
     assert len(ours) == len(expected) == 75_850
     assert set(ours) == set(expected)
@@ -70,7 +57,7 @@ def test_costs_are_those_of_the_2010_kit(wordnet_kit: Any) -> None:
 )
 def test_closures_have_the_known_sizes(name: str, num_wnids: int, num_closure: int) -> None:
     """The classes with all their ancestors: 1,860 is also what the 2012 kit says."""
-    wnids = wordnet_oracle(f"facts/{name}").read_text().split()
+    wnids = shared_path(f"facts/{name}").read_text().split()
     assert len(wnids) == num_wnids
     assert len(taxonomy.closure(wnids)) == num_closure
 
@@ -81,7 +68,7 @@ def test_closures_have_the_known_sizes(name: str, num_wnids: int, num_closure: i
 )
 def test_counts_are_those_of_imagenets_statistics(word: str, count: int) -> None:
     """Synsets under a category, as image-net.org's page of statistics had them."""
-    wnids = wordnet_oracle("facts/imagenet_fall2011_wnids.txt").read_text().split()
+    wnids = shared_path("facts/imagenet_fall2011_wnids.txt").read_text().split()
     members = np.zeros(len(load_nouns()), dtype=np.int64)
     members[taxonomy.indices_of(wnids)] = 1
     sums = taxonomy.subtree_sums(members)

