@@ -1,4 +1,7 @@
-"""Writes docs/cli.md from the commands' own help; a test compares the two."""
+"""Writes docs/cli.md from the commands' own help.
+
+With --check it writes nothing and ends with status 1 where the file is not what it would write.
+"""
 
 from __future__ import annotations
 
@@ -18,5 +21,7 @@ def render() -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(TARGET.read_text() != render())
     TARGET.write_text(render())
     print(TARGET, file=sys.stderr)

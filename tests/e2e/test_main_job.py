@@ -55,8 +55,8 @@ def test_tree_counts_as_sets(done: Path, imagetree) -> None:
     said = imagetree("database", "tree", "--database", done / "imagetree.db")
     assert said.status == 0
     assert re.search(r"^whole  114  n00003553$", said.out, re.MULTILINE)
-    assert re.search(r"^ +dog  38  n02084071$", said.out, re.MULTILINE)
-    assert "dog  38  n02084071  (also above)" in said.out
+    assert re.search(r"^ +dog  38  n02084071  \(canine and domestic", said.out, re.MULTILINE)
+    assert "dog  38  n02084071  (canine and domestic animal)  (also above)" in said.out
 
 
 def test_tree_as_json(done: Path, imagetree) -> None:

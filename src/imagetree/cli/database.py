@@ -115,9 +115,9 @@ def tree(
 
 def _print_branch(branch: Branch, depth: int) -> None:
     node = branch.node
-    name = f"{'  ' * depth}{node.words.split(',')[0]}"
-    also = "  (also above)" if branch.is_again else ""
-    print(f"{name}  {node.num_subtree:,}  {node.wnid}{also}")
+    kinds = f"  ({' and '.join(node.parent_lemmas)})" if len(node.parents) > 1 else ""
+    again = "  (also above)" if branch.is_again else ""
+    print(f"{'  ' * depth}{node.lemma}  {node.num_subtree:,}  {node.wnid}{kinds}{again}")
     for each in branch.branches:
         _print_branch(each, depth + 1)
 

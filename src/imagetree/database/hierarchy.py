@@ -43,6 +43,16 @@ class TreeNode:
     children: tuple[str, ...]
     parents: tuple[str, ...]
 
+    @property
+    def lemma(self) -> str:
+        """The first of its words."""
+        return self.words.split(", ")[0]
+
+    @property
+    def parent_lemmas(self) -> tuple[str, ...]:
+        """The first word of each parent."""
+        return tuple(load_nouns().synset(parent).lemma for parent in self.parents)
+
 
 def tree(
     database: Database, root: str | None = None, depth: int | None = None
