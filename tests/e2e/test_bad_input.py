@@ -112,6 +112,27 @@ def test_classes_above_one_another_are_refused_with_the_pairs(imagetree, tmp_pat
     assert "n02084071 (dog) is an ancestor of n02085374 (toy dog)" in said.err
 
 
+def test_archive_that_changed_or_went_is_found_before_training(imagetree, tmp_path: Path) -> None:
+    """Not one image is blamed: the archive is named, and what repairs it."""
+    archive = tmp_path / "train.tar"
+    write_train(archive, per_class=6)
+    database = ["--database", tmp_path / "x.db"]
+    imagetree("database", "import", archive, *database)
+    imagetree("challenge", "cut", tmp_path / "challenge", *database)
+    train = ["train", tmp_path / "challenge", tmp_path / "run", *database]
+    with archive.open("ab") as file:
+        file.write(bytes(512))
+    said = imagetree(*train)
+    assert said.status == 1
+    assert f"{archive}: changed since it was imported" in said.err
+    assert f"hint: import it again: imagetree database import {archive}" in said.err
+    archive.unlink()
+    said = imagetree(*train)
+    assert said.status == 1
+    assert f"{archive}: the source cannot be opened (No such file or directory)" in said.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_wrong_usage_ends_with_two(imagetree) -> None:
     assert imagetree("synset", "shwo", "dog").status == 2
     assert imagetree("train").status == 2

@@ -64,6 +64,7 @@ def locate_split(
 
     Raises:
         ChallengeError: an image of the split is not in the database.
+        DatabaseError: an archive of the split is missing, or has changed since it was imported.
     """
     entries = challenge.read_split(split)
     found = {(row.name, row.wnid): row for row in locate(database, challenge.wnids)}
@@ -77,4 +78,6 @@ def locate_split(
         )
     class_index = {wnid: index for index, wnid in enumerate(challenge.wnids)}
     labels = np.array([class_index[entry.wnid] for entry in entries], dtype=np.int64)
-    return SplitImages([found[entry] for entry in entries], labels, reader)
+    rows = [found[entry] for entry in entries]
+    reader.open_all({row.source_id for row in rows})
+    return SplitImages(rows, labels, reader)

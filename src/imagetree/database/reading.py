@@ -76,13 +76,16 @@ class ImageReader:
             fd = self._open_source(row.source_id)
         return self._read_at(fd, row)
 
-    def open_all(self) -> None:
-        """Open every source now, so that one that is missing is found before work is begun.
+    def open_all(self, source_ids: Iterable[int] | None = None) -> None:
+        """Open sources now, so that one that is missing is found before work is begun.
+
+        Args:
+            source_ids: which; None for every one.
 
         Raises:
             DatabaseError: a source is missing or has changed since it was imported.
         """
-        for source_id in self._sources:
+        for source_id in sorted(self._sources if source_ids is None else source_ids):
             if source_id not in self._archives and source_id not in self._folders:
                 self._open_source(source_id)
 
