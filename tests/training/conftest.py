@@ -1,9 +1,8 @@
-"""A few small pictures that a network can learn in seconds: bright squares and dark bars."""
+"""A few small pictures that a network can learn in seconds: upright stripes and level ones."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,9 +10,6 @@ from PIL import Image
 
 from imagetree.errors import DatabaseError
 from imagetree.training.config import TrainConfig
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WNIDS = ("n02084071", "n02121808")
 SETTINGS = {
@@ -68,8 +64,3 @@ def minival() -> MemoryImages:
 @pytest.fixture
 def config() -> TrainConfig:
     return TrainConfig(**SETTINGS)
-
-
-@pytest.fixture
-def challenge_dir(tmp_path: Path) -> Path:
-    return tmp_path / "challenge"
