@@ -12,7 +12,7 @@ every convolution and hidden fully connected layer, as is done today.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imagetree.errors import TrainingError
 
@@ -182,3 +182,17 @@ def architecture_named(name: str) -> Architecture:
         raise TrainingError(
             f"no architecture is called {name!r} (expected one of {known})"
         ) from None
+
+
+def with_dropout(architecture: Architecture, rate: float) -> Architecture:
+    """The same network with another rate of dropout.
+
+    >>> layers = with_dropout(architecture_named("batch_norm"), 0.2).layers
+    >>> [layer.rate for layer in layers if isinstance(layer, Dropout)]
+    [0.2, 0.2]
+    """
+    layers = tuple(
+        replace(layer, rate=rate) if isinstance(layer, Dropout) else layer
+        for layer in architecture.layers
+    )
+    return replace(architecture, layers=layers)

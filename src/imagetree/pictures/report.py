@@ -13,7 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
-from imagetree.alexnet.architectures import architecture_named
 from imagetree.alexnet.table import COLUMNS, layer_table, total_lines
 from imagetree.challenge.definition import load_challenge
 from imagetree.challenge.images import SplitImages, locate_split
@@ -76,9 +75,7 @@ def render_report(run: Run, *, split: str = "val") -> str:
         answered = locate_split(challenge, split, store, reader)
         recognised = _recognised(run, answered)
         examples = _examples(challenge, training)
-    table = layer_table(
-        architecture_named(config.architecture), len(challenge.wnids), config.input_size
-    )
+    table = layer_table(config.network, len(challenge.wnids), config.input_size)
     environment = Environment(
         loader=PackageLoader("imagetree", "pictures"),
         autoescape=select_autoescape(),

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from imagetree.alexnet.architectures import architecture_named
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import TrainingError
 from imagetree.files import write_atomic
@@ -129,8 +128,7 @@ def load_network(checkpoint: Checkpoint, *, name: str = "checkpoint") -> AlexNet
         TrainingError: the tensors are not those of the architecture it names.
     """
     config = checkpoint.config
-    architecture = architecture_named(config.architecture)
-    network = AlexNet(architecture, len(checkpoint.wnids), config.input_size)
+    network = AlexNet(config.network, len(checkpoint.wnids), config.input_size)
     expected = network.state_dict()
     if expected.keys() != checkpoint.network.keys():
         odd = sorted(expected.keys() ^ checkpoint.network.keys())

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from imagetree.alexnet.architectures import architecture_named
+from imagetree.alexnet.architectures import Architecture, architecture_named, with_dropout
 from imagetree.errors import TrainingError
 
 
@@ -77,6 +77,11 @@ class TrainConfig:
         _check(self, "min_crop_area", 0 < self.min_crop_area <= 1, "in (0, 1]")
         _check(self, "batch_size", self.batch_size >= 2, "at least 2, for batch normalisation")
         _check(self, "weight_decay", self.weight_decay >= 0, "at least 0")
+
+    @property
+    def network(self) -> Architecture:
+        """The architecture with this run's rate of dropout."""
+        return with_dropout(architecture_named(self.architecture), self.dropout)
 
     def crop_size(self, epoch: int) -> int:
         """Side in pixels of the training crops in an epoch, counted from 0.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imagetree.alexnet.architectures import architecture_named
 from imagetree.alexnet.network import AlexNet
 from imagetree.database.decoding import decode_image
 from imagetree.errors import DatabaseError, TrainingError
@@ -56,19 +55,11 @@ class TrainingState:
         checkpoint = load_checkpoint(run.checkpoint_path) if run.checkpoint_path.exists() else None
         if checkpoint is None:
             self.mean, self.std = _channel_statistics(images, config.seed)
-            network = AlexNet(
-                architecture_named(config.architecture),
-                len(wnids),
-                config.input_size,
-                seed=config.seed,
-            )
+            network = AlexNet(config.network, len(wnids), config.input_size, seed=config.seed)
         else:
             self._check(checkpoint)
             self.mean, self.std, self.step = checkpoint.mean, checkpoint.std, checkpoint.step
             network = load_network(checkpoint, name=str(run.checkpoint_path)).train()
-        for module in network.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = config.dropout
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _make_optimiser(self.network, config)
         if checkpoint is not None:
