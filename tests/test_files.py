@@ -73,6 +73,10 @@ def test_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -9
     assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+    write_atomic(path, "new")  # the next writer clears up what the killed one left
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "new"
 
 
 def test_sha256(tmp_path: Path) -> None:

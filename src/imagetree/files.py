@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import platform
 import secrets
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
@@ -36,9 +38,11 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     ...     (Path(folder) / "a").read_bytes()
     b'whole'
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    writer = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.name}.{writer}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(path)
         with temporary.open("xb") as file:
             yield file
             file.flush()
@@ -65,6 +69,24 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove what writers of `path` left behind that were killed on this machine."""
+    for orphan in path.parent.glob(f".{glob.escape(path.name)}.{platform.node()}-*.part"):
+        pid = orphan.name.split("-")[-2]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            orphan.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -81,7 +81,7 @@ def _steps(
         ["train", challenge, run, *database, *chain.from_iterable(settings.items())],
         ["challenge", "run", run],
         ["challenge", "score", challenge, f"{run}/val.txt"],
-        ["recognize", run, "--sample", "4", "--k", "3"],
+        ["recognize", run, "--sample", "4"],
         ["pictures", "filters", run],
         ["pictures", "curves", run],
         ["report", run],

@@ -17,7 +17,7 @@ def recognize(
     run: Path,
     *paths: Path,
     sample: int = 0,
-    k: int = 5,
+    k: int | None = None,
     json: JsonOption = False,
 ) -> int:
     """Say what images show: the likeliest classes, with the way through the tree.
@@ -28,7 +28,7 @@ def recognize(
         run: folder of a run, or a checkpoint file.
         paths: image files.
         sample: in the place of files, this many images drawn from the run's val.
-        k: answers for each image.
+        k: answers for each image; 5 if not given, or all classes where there are fewer.
     """
     from imagetree.recognition.recognizer import ImageFiles, Recognizer
     from imagetree.training.checkpoints import NAME
@@ -39,10 +39,11 @@ def recognize(
             hint=f"imagetree recognize {run} photo.jpg, or imagetree recognize {run} --sample 6",
         )
     recognizer = Recognizer.load(run / NAME if run.is_dir() else run)
+    num_guesses = min(5, len(recognizer.wnids)) if k is None else k
     if paths:
-        found = recognizer.recognize(ImageFiles(paths), k)
+        found = recognizer.recognize(ImageFiles(paths), num_guesses)
     else:
-        found = _recognize_sample(run, recognizer, sample, k)
+        found = _recognize_sample(run, recognizer, sample, num_guesses)
     if json:
         print_json(found)
     else:
