@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import event, select
 
 from imagetree.database import counts, import_source, locate, open_database, queries, schema
-from imagetree.database.tarscan import Member, scan_tar
 from imagetree.errors import DatabaseError
+from imagetree.sources.tarscan import Member, scan_tar
 
 DOG, CAT, CHIHUAHUA = "n02084071", "n02121808", "n02085620"
 

@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagetree.database.decoding import decode_image
     from imagetree.database.hierarchy import TreeNode, interesting_root, tree
     from imagetree.database.ingest import ImportReport, import_source
     from imagetree.database.queries import (
@@ -32,12 +31,10 @@ if TYPE_CHECKING:
         statistics,
     )
     from imagetree.database.reading import ImageReader
-    from imagetree.database.sources import FoundImage, SetAside, SourceKind
     from imagetree.database.store import Database, open_database
     from imagetree.database.verify import BadImage, CheckReport, check_images
 
 _HOMES = {
-    "decoding": ("decode_image",),
     "hierarchy": ("TreeNode", "interesting_root", "tree"),
     "ingest": ("ImportReport", "import_source"),
     "queries": (
@@ -45,7 +42,6 @@ _HOMES = {
         *("images_of", "locate", "sample", "set_aside", "statistics"),
     ),
     "reading": ("ImageReader",),
-    "sources": ("FoundImage", "SetAside", "SourceKind"),
     "store": ("Database", "open_database"),
     "verify": ("BadImage", "CheckReport", "check_images"),
 }
@@ -54,19 +50,15 @@ __all__ = [
     "BadImage",
     "CheckReport",
     "Database",
-    "FoundImage",
     "ImageReader",
     "ImageRow",
     "ImportReport",
     "ProblemRow",
-    "SetAside",
-    "SourceKind",
     "SourceRow",
     "Statistics",
     "TreeNode",
     "check_images",
     "counts",
-    "decode_image",
     "find_image",
     "images_of",
     "import_source",

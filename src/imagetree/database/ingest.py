@@ -21,15 +21,9 @@ from sqlalchemy import bindparam, delete, insert, update
 from imagetree.database import known, schema
 from imagetree.database.queries import add_counts, utc_now
 from imagetree.database.schema import State, images, synset_of
-from imagetree.database.sources import (
-    FoundImage,
-    SetAside,
-    Source,
-    SourceKind,
-    find_source,
-    scan_source,
-)
 from imagetree.errors import WordnetError
+from imagetree.sources.entries import FoundImage, SetAside
+from imagetree.sources.source import Source, SourceKind, find_source, scan_source
 from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Self
 
 from imagetree.database.queries import ImageRow, SourceRow
 from imagetree.database.queries import sources as query_sources
-from imagetree.database.sources import SourceKind
 from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
+from imagetree.sources.source import SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

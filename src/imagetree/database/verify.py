@@ -15,10 +15,10 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from imagetree.database.decoding import decode_image
 from imagetree.database.queries import counts, locate, set_all_aside
 from imagetree.database.reading import ImageReader
 from imagetree.errors import DatabaseError
+from imagetree.sources.decoding import decode_image
 
 if TYPE_CHECKING:
     from imagetree.database.queries import ImageRow

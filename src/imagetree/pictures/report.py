@@ -17,7 +17,6 @@ from imagetree.alexnet.table import COLUMNS, layer_table, total_lines
 from imagetree.challenge.definition import load_challenge
 from imagetree.challenge.images import SplitImages, locate_split
 from imagetree.challenge.score import score_submission
-from imagetree.database.decoding import decode_image
 from imagetree.database.hierarchy import tree, unfold
 from imagetree.database.reading import ImageReader
 from imagetree.database.store import open_database
@@ -25,6 +24,7 @@ from imagetree.errors import DatabaseError
 from imagetree.pictures.curves import render_curves
 from imagetree.pictures.filters import filter_grid, render_png
 from imagetree.recognition.recognizer import Guess, Recognizer
+from imagetree.sources.decoding import decode_image
 from imagetree.training.checkpoints import load_checkpoint
 from imagetree.training.log import read_log
 from imagetree.training.randomness import permutation

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from imagetree.database.decoding import decode_image
 from imagetree.errors import DatabaseError, TrainingError
+from imagetree.sources.decoding import decode_image
 from imagetree.training.crops import NUM_UNIFORMS, centre_box, random_box, resize_into
 from imagetree.training.randomness import mix, permutation, uniforms
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from imagetree.alexnet.network import AlexNet
-from imagetree.database.decoding import decode_image
 from imagetree.errors import DatabaseError, TrainingError
+from imagetree.sources.decoding import decode_image
 from imagetree.training.batches import Images, num_train_batches
 from imagetree.training.checkpoints import (
     Checkpoint,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagetree.database.decoding import decode_image
 from imagetree.errors import DatabaseError
+from imagetree.sources.decoding import decode_image
 
 from ..conftest import shared_path
 

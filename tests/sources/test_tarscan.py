@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagetree.database import tarscan
-from imagetree.database.tarscan import MAX_EXTENDED_BYTES, Member, Problem, scan_tar
+from imagetree.sources import tarscan
+from imagetree.sources.tarscan import MAX_EXTENDED_BYTES, Member, Problem, scan_tar
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 
@@ -264,5 +264,5 @@ def test_archive_that_cannot_be_followed(data, reason):
 
 def test_scanner_needs_no_sqlalchemy():
     """Importing the scanner alone loads no database library."""
-    code = "import sys, imagetree.database.tarscan; sys.exit('sqlalchemy' in sys.modules)"
+    code = "import sys, imagetree.sources.tarscan; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

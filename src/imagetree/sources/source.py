@@ -15,19 +15,25 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from imagetree.database.labels import Archive, Labels, assign_labels, load_labels
-from imagetree.database.tarscan import Member, Problem, fault_of_name, printable, scan_tar
 from imagetree.errors import DatabaseError
+from imagetree.sources.entries import (
+    FoundImage,
+    SetAside,
+    base_of,
+    fault_of_base,
+    fault_of_length,
+    image_name,
+    stem_of,
+)
+from imagetree.sources.labels import Archive, Labels, assign_labels, load_labels
+from imagetree.sources.tarscan import Member, Problem, fault_of_name, printable, scan_tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({"jpeg", "jpg", "png", "webp", "bmp", "gif", "tif", "tiff"})
-MAX_IMAGE_BYTES = 1 << 30
-_LEAVINGS = frozenset({".DS_Store", "Thumbs.db"})
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd", b"PK": "zip"}
 
 
@@ -37,38 +43,6 @@ class SourceKind(StrEnum):
     TAR_OF_TARS = "tar of tars"
     FLAT_TAR = "flat tar"
     FOLDER = "folder per class"
-
-
-class FoundImage(NamedTuple):
-    """An image and where it lies.
-
-    Args:
-        name: ImageNet's style, without ending: `n02084071_17`, `ILSVRC2012_val_00000293`.
-        wnid: the synset that the source gives it.
-        offset: of its first byte in the archive; 0 in a folder.
-        length: in bytes.
-        path: below the folder; None in an archive.
-    """
-
-    name: str
-    wnid: str
-    offset: int
-    length: int
-    path: str | None
-
-
-class SetAside(NamedTuple):
-    """What was not imported, and why.
-
-    Args:
-        item: member or file, inner archive first: `n02084071.tar/notes.txt`; printable.
-        offset: where it lies in the archive; 0 in a folder.
-        reason: what is wrong.
-    """
-
-    item: str
-    offset: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -206,7 +180,7 @@ def _scan_tar_of_tars(
                 continue
         else:
             end = outer.offset + outer.length
-        stem, _, suffix = _base(outer.name).rpartition(".")
+        stem, _, suffix = base_of(outer.name).rpartition(".")
         fault = fault_of_wnid(stem) if suffix.lower() == "tar" else "no inner archive WNID.tar"
         if fault:
             yield SetAside(printable(outer.name), outer.offset, fault)
@@ -219,7 +193,7 @@ def _scan_flat_tar(
     fd: int, source: Source, fault_of_wnid: Callable[[str], str]
 ) -> Iterator[FoundImage | SetAside]:
     found = list(scan_tar(fd, 0, source.size_bytes))
-    images = {m: "" for m in found if isinstance(m, Member) and not _fault_of_base(_base(m.name))}
+    images = {m: "" for m in found if isinstance(m, Member) and not fault_of_base(base_of(m.name))}
     archive = Archive(
         images=[_plain(member.name) for member in images],
         others={_plain(item.name) for item in found if item not in images},
@@ -264,11 +238,11 @@ def _scan_class(folder: str, wnid: str) -> Iterator[FoundImage | SetAside]:
         if not fault and entry.is_dir(follow_symlinks=False):
             fault = "a folder inside the folder of a synset"
         length = 0 if fault else entry.stat(follow_symlinks=False).st_size
-        fault = fault or _fault_of_base(entry.name) or _fault_of_length(length)
+        fault = fault or fault_of_base(entry.name) or fault_of_length(length)
         if fault:
             yield SetAside(printable(item), 0, fault)
         else:
-            yield FoundImage(_image_name(entry.name, wnid), wnid, 0, length, item)
+            yield FoundImage(image_name(entry.name, wnid), wnid, 0, length, item)
 
 
 def _fault_of_entry(entry: os.DirEntry[str]) -> str:
@@ -283,42 +257,16 @@ def _judge(found: Member | Problem, wnid: str, inner: str | None) -> FoundImage 
     """An image, or the reason why not; `inner` is the archive around it, None in a flat tar."""
     if isinstance(found, Problem):
         return _set_aside(found, inner or "")
-    base = _base(found.name)
-    fault = _fault_of_base(base) or _fault_of_length(found.length)
+    base = base_of(found.name)
+    fault = fault_of_base(base) or fault_of_length(found.length)
     if fault:
         return SetAside(printable(f"{inner or ''}{found.name}"), found.offset, fault)
-    name = _stem(base) if inner is None else _image_name(base, wnid)
+    name = stem_of(base) if inner is None else image_name(base, wnid)
     return FoundImage(name, wnid, found.offset, found.length, None)
 
 
 def _set_aside(problem: Problem, inner: str = "") -> SetAside:
     return SetAside(f"{inner}{problem.name}" or "archive", problem.offset, problem.reason)
-
-
-def _fault_of_base(base: str) -> str:
-    if base in _LEAVINGS or base.startswith("._"):
-        return "left by a file manager, no image"
-    stem, _, suffix = base.rpartition(".")
-    return "" if stem and suffix.lower() in IMAGE_SUFFIXES else "no image by its name"
-
-
-def _fault_of_length(length: int) -> str:
-    if length > MAX_IMAGE_BYTES:
-        return f"too large: {length} bytes (expected at most {MAX_IMAGE_BYTES})"
-    return "" if length else "empty: 0 bytes"
-
-
-def _image_name(base: str, wnid: str) -> str:
-    stem = _stem(base)
-    return stem if stem.startswith(f"{wnid}_") else f"{wnid}_{stem}"
-
-
-def _stem(base: str) -> str:
-    return base.rpartition(".")[0]
-
-
-def _base(name: str) -> str:
-    return name.rpartition("/")[2]
 
 
 def _plain(name: str) -> str:

@@ -8,8 +8,9 @@ import tarfile
 import pytest
 
 from imagetree.database.ingest import fault_of_wnid
-from imagetree.database.sources import FoundImage, SetAside, SourceKind, find_source, scan_source
 from imagetree.errors import DatabaseError
+from imagetree.sources.entries import FoundImage, SetAside
+from imagetree.sources.source import SourceKind, find_source, scan_source
 
 DOG, CAT, CHIHUAHUA, DOG_31 = "n02084071", "n02121808", "n02085620", "n02086723"
 
