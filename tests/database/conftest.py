@@ -8,8 +8,6 @@ import tarfile
 import pytest
 from PIL import Image
 
-from imagetree.database import open_database
-
 DOG, CAT, CHIHUAHUA = "n02084071", "n02121808", "n02085620"
 
 
@@ -76,9 +74,3 @@ def class_folder(tmp_path, jpegs):
         (root / wnid).mkdir(parents=True, exist_ok=True)
         (root / wnid / name).write_bytes(jpegs[data])
     return root
-
-
-@pytest.fixture
-def database(tmp_path):
-    with open_database(tmp_path / "images.db", create=True) as opened:
-        yield opened

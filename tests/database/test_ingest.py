@@ -11,10 +11,19 @@ import sys
 import time
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select, text
 
-from imagetree.database import counts, import_source, locate, open_database, queries, schema
+from imagetree.database import (
+    counts,
+    import_source,
+    journal,
+    locate,
+    open_database,
+    schema,
+)
+from imagetree.database.closure import descendants
 from imagetree.errors import DatabaseError
+from imagetree.sources.source import SourceOptions
 from imagetree.sources.tarscan import Member, scan_tar
 
 DOG, CAT, CHIHUAHUA = "n02084071", "n02121808", "n02085620"
@@ -28,10 +37,17 @@ def dump(database):
 
 def check_counts(database):
     """The stored counts are those of the rows."""
-    recounted: dict[str, int] = {}
-    for row in locate(database):
-        recounted[row.wnid] = recounted.get(row.wnid, 0) + 1
-    assert counts(database) == recounted
+    columns = schema.images.c
+    query = select(columns.synset, columns.state, func.count(), func.sum(columns.length))
+    with database.reading() as connection:
+        rows = connection.execute(query.group_by(columns.synset, columns.state)).all()
+        kept = connection.execute(select(schema.synset_counts)).all()
+    recounted = {}
+    for synset, state, number, size in rows:
+        figures = recounted.setdefault(synset, [0, 0, 0, 0])
+        figures[state] = number
+        figures[3] = size if state == schema.State.OK else figures[3]
+    assert {row[0]: list(row[1:]) for row in kept if any(row[1:])} == recounted
 
 
 def test_report_and_rows(database, train_tar, jpegs):
@@ -55,9 +71,9 @@ def test_second_import_changes_nothing(database, request, val_labels, kind):
     """Importing the same source again leaves every row as it was."""
     path = request.getfixturevalue(kind)
     labels = val_labels if kind == "val_tar" else None
-    first = import_source(database, path, labels)
+    first = import_source(database, path, SourceOptions(labels=labels))
     before = dump(database)
-    second = import_source(database, path, labels)
+    second = import_source(database, path, SourceOptions(labels=labels))
     assert (second.num_added, second.num_known) == (0, first.num_added)
     assert dump(database) == before
 
@@ -69,7 +85,7 @@ def test_set_aside_is_kept_and_kept_once(database, tmp_path, write_tar, jpegs):
     for _ in range(2):
         report = import_source(database, path)
         assert len(report.set_aside) == 2
-    notes, duplicate = queries.problems(database)
+    notes, duplicate = journal.problems(database)
     assert (notes.item, notes.reason) == (f"{DOG}.tar/notes.txt", "no image by its name")
     assert duplicate.reason.startswith(f"duplicate: {DOG} has an image of this name from {path}")
     check_counts(database)
@@ -92,7 +108,7 @@ def test_changed_source_is_followed(database, train_tar, write_tar, jpegs):
     """After a change images keep their ids, move, come and go; counts stay true."""
     import_source(database, train_tar)
     ids = {row.name: row.id for row in locate(database)}
-    queries.set_aside(database, ids[f"{DOG}_2"], "grey")
+    journal.set_aside(database, ids[f"{DOG}_2"], "grey")
     dogs = [(f"{DOG}_9.JPEG", jpegs[6]), (f"{DOG}_1.JPEG", jpegs[1]), (f"{DOG}_2.JPEG", jpegs[7])]
     write_tar(train_tar, [(f"{DOG}.tar", write_tar(None, dogs))])
     report = import_source(database, train_tar)
@@ -107,14 +123,14 @@ def test_changed_source_is_followed(database, train_tar, write_tar, jpegs):
         jpegs[6],
     ]
     assert counts(database) == {DOG: 3}
-    assert queries.problems(database) == ()
+    assert journal.problems(database) == ()
 
 
 def test_corrected_labels_are_followed(database, val_tar, val_labels):
     """Labels that have changed move images to other synsets."""
-    import_source(database, val_tar, val_labels)
+    import_source(database, val_tar, SourceOptions(labels=val_labels))
     val_labels.write_text(val_labels.read_text().replace(CHIHUAHUA, DOG))
-    report = import_source(database, val_tar, val_labels)
+    report = import_source(database, val_tar, SourceOptions(labels=val_labels))
     assert (report.num_added, report.num_known, report.num_gone) == (1, 2, 1)
     assert counts(database) == {DOG: 2, CAT: 1}
 
@@ -123,7 +139,7 @@ def test_quarantine_survives_an_import(database, class_folder):
     """An image that was set aside is known, not added again."""
     import_source(database, class_folder)
     (row,) = locate(database, [CAT])
-    queries.set_aside(database, row.id, "damaged")
+    journal.set_aside(database, row.id, "damaged")
     before = dump(database)
     assert import_source(database, class_folder).num_known == 3
     assert dump(database) == before
@@ -142,8 +158,8 @@ def test_faulty_labels_import_nothing(database, val_tar, val_labels):
     """An error in the labels leaves no source behind."""
     val_labels.write_text(f"val_0.JPEG\t{DOG}\n")
     with pytest.raises(DatabaseError, match="2 faults in the labels"):
-        import_source(database, val_tar, val_labels)
-    assert queries.sources(database) == ()
+        import_source(database, val_tar, SourceOptions(labels=val_labels))
+    assert journal.sources(database) == ()
 
 
 def test_interrupt_rolls_back(database, train_tar):
@@ -154,7 +170,7 @@ def test_interrupt_rolls_back(database, train_tar):
 
     with pytest.raises(KeyboardInterrupt, match=r"^at once$"):
         import_source(database, train_tar, progress=interrupt)
-    assert queries.sources(database) == ()
+    assert journal.sources(database) == ()
     assert counts(database) == {}
     assert import_source(database, train_tar).num_added == 5
 
@@ -169,24 +185,31 @@ def big_tar(tmp_path, write_tar):
     return write_tar(tmp_path / "big.tar", members)
 
 
-def test_full_disk(database, big_tar, train_tar):
+@pytest.fixture
+def sqlite(tmp_path):
+    """A new database in a file."""
+    with open_database(tmp_path / "images.db", create=True) as opened:
+        yield opened
+
+
+def test_full_disk(sqlite, big_tar, train_tar):
     """The engine's own "disk is full" is an error with a hint; what was there before stays."""
-    import_source(database, train_tar)
-    before = dump(database)
-    database.engine.dispose()  # so that the next connection gets the limit
+    import_source(sqlite, train_tar)
+    before = dump(sqlite)
+    sqlite.engine.dispose()  # so that the next connection gets the limit
 
     def limit(connection, _record):
         connection.execute("PRAGMA max_page_count = 40")
 
-    event.listen(database.engine, "connect", limit)
+    event.listen(sqlite.engine, "connect", limit)
     with pytest.raises(DatabaseError, match=r"(?s)database or disk is full.*hint: free some space"):
-        import_source(database, big_tar)
-    assert dump(database) == before
+        import_source(sqlite, big_tar)
+    assert dump(sqlite) == before
 
 
-def test_another_writer_is_waited_for_and_told(database, train_tar):
+def test_another_writer_is_waited_for_and_told(sqlite, train_tar):
     """Where another process holds the database too long, the error says so."""
-    with open_database(database.place) as other, database.writing():
+    with open_database(sqlite.place) as other, sqlite.writing():
         event.listen(other.engine, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 50"))
         other.engine.dispose()
         with pytest.raises(DatabaseError, match=r"(?s)is locked.*hint: another process"):
@@ -195,35 +218,52 @@ def test_another_writer_is_waited_for_and_told(database, train_tar):
 
 CHILD = """
 import sys
-from imagetree.database import import_source, open_database
-from imagetree.database.ingest import load_nouns
-load_nouns().index_of("n02084071")
-print("ready", flush=True)
+from imagetree.database import import_source, ingest, open_database
+ingest._STEP = 500
+def tell(done, total, images):
+    print(images, flush=True)
 with open_database(sys.argv[1], create=True) as database:
-    import_source(database, sys.argv[2])
+    tell(0, 0, 0)
+    import_source(database, sys.argv[2], progress=tell)
 """
 
 
-def test_kill_leaves_all_or_nothing(tmp_path, big_tar):
-    """Killed at ten random moments, an import has left either nothing or every image."""
+@pytest.fixture
+def kennel_tar(tmp_path, write_tar):
+    """12,000 images of one byte, of 48 kinds of dog."""
+    members = [
+        (f"{wnid}.tar", write_tar(None, [(f"{wnid}_{n}.jpg", b"x") for n in range(250)]))
+        for wnid in sorted(descendants([DOG]))[:48]
+    ]
+    return write_tar(tmp_path / "kennel.tar", members)
+
+
+def test_kill_at_fifty_moments(tmp_path, kennel_tar):
+    """Whenever an import is killed: what was reported is there, counted, and the import goes on."""
     rng = random.Random(7)
-    outcomes = []
-    for moment in range(10):
-        path = tmp_path / f"{moment}.db"
-        command = [sys.executable, "-c", CHILD, str(path), str(big_tar)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+    outcomes = set()
+    path = tmp_path / "images.db"
+    for _ in range(50):
+        command = [sys.executable, "-c", CHILD, str(path), str(kennel_tar)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
-            child.stdout.readline()
-            time.sleep(rng.uniform(0, 0.5))
+            reported = [child.stdout.readline()]
+            time.sleep(rng.uniform(0, 0.1))
             os.kill(child.pid, signal.SIGKILL)
-        with open_database(path, create=True) as database:
+            reported += child.stdout.readlines()
+        with open_database(path) as database:
             num_images = len(list(locate(database)))
-            assert (len(queries.sources(database)), num_images) in {(0, 0), (1, 12000)}
+            assert num_images % 250 == 0
+            assert num_images >= int(reported[-1])
             check_counts(database)
-            outcomes.append(num_images)
-            assert import_source(database, big_tar).num_found == 12000
-            assert counts(database) == {DOG: 4000, CAT: 4000, CHIHUAHUA: 4000}
-    assert 0 in outcomes  # else no kill came in time and this test proved nothing
+            outcomes.add(num_images)
+            if num_images == 12000:
+                assert import_source(database, kennel_tar).num_found == 12000
+                assert set(counts(database).values()) == {250}
+                with database.writing() as connection:
+                    for table in ("problems", "images", "synset_counts", "sources"):
+                        connection.execute(text(f"DELETE FROM {table}"))
+    assert len(outcomes) > 5  # else the kills came too early or too late to prove anything
 
 
 def test_import_reads_no_image(database, big_tar, monkeypatch):
@@ -249,7 +289,9 @@ def test_imagenette(imagenette, tmp_path):
     path = tmp_path / "images.db"
     with open_database(path, create=True) as database:
         train = import_source(database, imagenette / "train.tar")
-        val = import_source(database, imagenette / "val.tar", imagenette / "val_wnids.tsv")
+        val = import_source(
+            database, imagenette / "val.tar", SourceOptions(labels=imagenette / "val_wnids.tsv")
+        )
         assert (train.num_added, val.num_added) == (9469, 1963)
         assert (train.num_synsets, val.num_synsets) == (10, 10)
         assert train.set_aside == val.set_aside == ()

@@ -15,15 +15,16 @@ from imagetree.database import (
     images_of,
     import_source,
     interesting_root,
+    journal,
     locate,
     open_database,
-    queries,
     sample,
     set_aside,
     statistics,
     tree,
 )
 from imagetree.errors import DatabaseError, WordnetError
+from imagetree.sources.source import SourceOptions
 
 ENTITY, ANIMAL, CARNIVORE, DOMESTIC = "n00001740", "n00015388", "n02075296", "n01317541"
 DOG, CAT, CHIHUAHUA, SUN = "n02084071", "n02121808", "n02085620", "n09450163"
@@ -33,7 +34,7 @@ DOG, CAT, CHIHUAHUA, SUN = "n02084071", "n02121808", "n02085620", "n09450163"
 def filled(database, train_tar, val_tar, val_labels):
     """4 dogs, 3 cats, 1 Chihuahua."""
     import_source(database, train_tar)
-    import_source(database, val_tar, val_labels)
+    import_source(database, val_tar, SourceOptions(labels=val_labels))
     return database
 
 
@@ -75,14 +76,16 @@ def test_newer_schema_is_refused(tmp_path):
     """A database of a later imagetree is not touched."""
     path = tmp_path / "images.db"
     with open_database(path, create=True) as database, database.writing() as connection:
-        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
-    with pytest.raises(DatabaseError, match=r"(?s)schema 99 .*hint: upgrade imagetree"):
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseError, match=r"(?s)schema 9999 .*hint: upgrade imagetree"):
         open_database(path)
 
 
-def test_settings_and_url(database):
+def test_settings_and_url(tmp_path):
     """Commits are flushed to the disk, references are enforced; a URL opens the same file."""
-    with open_database(f"sqlite:///{database.place}") as same, same.reading() as connection:
+    path = tmp_path / "images.db"
+    open_database(path, create=True).close()
+    with open_database(f"sqlite:///{path}") as same, same.reading() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
     assert values == ["wal", 2, 1, 60_000]
@@ -115,10 +118,12 @@ def test_pages_in_stable_order(filled):
         *((CAT, f"{CAT}_{n}") for n in (3, 4)),
         (CAT, "val_2"),
     ]
-    pages, after = [], None
-    while page := images_of(filled, [CAT, DOG], limit=2, after=after):
+    pages, start = [], 0
+    while page := images_of(filled, [CAT, DOG], limit=2, start=start):
         pages += page
-        after = page[-1].wnid, page[-1].name
+        start = page[-1].wnid, page[-1].name
+    for number in range(9):
+        assert images_of(filled, [CAT, DOG], limit=3, start=number) == whole[number : number + 3]
     assert tuple(pages) == whole
     assert tuple(locate(filled, [DOG, CAT])) == whole
 
@@ -163,7 +168,7 @@ def test_set_aside(filled):
     assert images_of(filled, [CHIHUAHUA]) == sample(filled, [CHIHUAHUA], 1, 0) == ()
     with pytest.raises(DatabaseError, match="no image 'val_1'"):
         find_image(filled, "val_1")
-    (problem,) = queries.problems(filled)
+    (problem,) = journal.problems(filled)
     assert (problem.item, problem.reason, problem.image_id) == ("val_1", "damaged: cut off", row.id)
     figures = statistics(filled)
     assert (figures.num_images, figures.num_synsets, figures.num_quarantined) == (7, 2, 1)
@@ -173,12 +178,12 @@ def test_set_aside(filled):
 
 def test_sources(filled, train_tar, val_tar, val_labels):
     """Sources are listed with what identifies them."""
-    first, second = queries.sources(filled)
-    assert (first.path, first.kind, first.labels_path) == (str(train_tar), "tar of tars", None)
-    assert (second.path, second.labels_path) == (str(val_tar), str(val_labels))
-    assert (first.size_bytes, first.mtime_ns) == (
+    first, second = journal.sources(filled)
+    assert (first.location, first.kind, first.labels_path) == (str(train_tar), "tar of tars", None)
+    assert (second.location, second.labels_path) == (str(val_tar), str(val_labels))
+    assert (first.size_bytes, first.version) == (
         train_tar.stat().st_size,
-        train_tar.stat().st_mtime_ns,
+        str(train_tar.stat().st_mtime_ns),
     )
 
 

@@ -16,8 +16,8 @@ from imagetree.database import (
     counts,
     find_image,
     import_source,
+    journal,
     locate,
-    queries,
 )
 from imagetree.errors import DatabaseError
 
@@ -39,7 +39,7 @@ def test_bytes_are_the_files(database, train_tar, class_folder, jpegs):
     with ImageReader(database) as reader:
         assert reader.read(find_image(database, f"{DOG}_2")) == jpegs[2]
         assert reader.read(find_image(database, f"{DOG}_a")) == jpegs[1]
-    with ImageReader(queries.sources(database)) as reader:
+    with ImageReader(journal.sources(database)) as reader:
         assert len([reader.read(row) for row in locate(database)]) == 8
 
 
@@ -161,7 +161,7 @@ def test_check_sets_bad_images_aside(database, tmp_path, write_tar, jpegs):
     assert reasons["text"].startswith("not an image")
     assert reasons["bomb"].startswith("too large")
     assert counts(database) == {DOG: 1}
-    assert {p.item: p.reason for p in queries.problems(database)} == {
+    assert {p.item: p.reason for p in journal.problems(database)} == {
         f"{DOG}_{name}": reason for name, reason in reasons.items()
     }
     assert calls == [(4, 4, 3)]

@@ -7,7 +7,6 @@ import tarfile
 
 import pytest
 
-from imagetree.database.ingest import fault_of_wnid
 from imagetree.errors import DatabaseError
 from imagetree.sources.entries import FoundImage, SetAside
 from imagetree.sources.source import SourceKind, find_source, scan_source

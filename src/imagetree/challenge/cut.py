@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from imagetree.challenge.definition import Challenge, Entry, save_challenge
 from imagetree.database.closure import ancestors_or_self
-from imagetree.database.queries import counts, locate, sources
+from imagetree.database.journal import sources
+from imagetree.database.queries import counts, locate
 from imagetree.errors import ChallengeError
 from imagetree.wordnet import load_nouns
 
@@ -113,7 +114,7 @@ def _asked(database: Database, classes: Sequence[str]) -> tuple[str, ...] | None
 
 def _source_id(database: Database, path: str) -> int:
     asked = str(Path(path).resolve())
-    known = {source.path: source.id for source in sources(database)}
+    known = {source.location: source.id for source in sources(database)}
     if asked not in known:
         raise ChallengeError(
             f"{path}: not imported into this database",

@@ -50,12 +50,13 @@ def import_(
         dry_run: only say what would be imported.
     """
     from imagetree.database.ingest import import_source
+    from imagetree.sources.source import SourceOptions
 
     with open_database(database, create=True) as store, progress_bar(source.name, "bytes") as bar:
         report = import_source(
             store,
             source,
-            labels=labels,
+            SourceOptions(labels=labels),
             progress=lambda done, total, _images: bar(done, total),
             dry_run=dry_run,
         )
@@ -128,7 +129,7 @@ def sources(*, database: DatabaseOption = DEFAULT_DATABASE, json: JsonOption = F
 
     Example: imagetree database sources
     """
-    from imagetree.database.queries import sources as read_sources
+    from imagetree.database.journal import sources as read_sources
 
     with open_database(database) as store:
         rows = read_sources(store)
@@ -137,7 +138,7 @@ def sources(*, database: DatabaseOption = DEFAULT_DATABASE, json: JsonOption = F
         return
     print_table(
         ("source", "kind", "bytes", "imported"),
-        [(row.path, row.kind, row.size_bytes, row.imported_at) for row in rows],
+        [(row.location, row.kind, row.size_bytes, row.imported_at) for row in rows],
     )
 
 
@@ -147,7 +148,7 @@ def problems(*, database: DatabaseOption = DEFAULT_DATABASE, json: JsonOption = 
 
     Example: imagetree database problems
     """
-    from imagetree.database.queries import problems as read_problems
+    from imagetree.database.journal import problems as read_problems
 
     with open_database(database) as store:
         rows = read_problems(store)

@@ -5,7 +5,7 @@
         counts(database)
 
 The names below are loaded when they are first used: importing a module such as `tarscan` by its
-own name does not load SQLAlchemy. `queries.sources` and `queries.problems` list what was imported
+own name does not load SQLAlchemy. `journal.sources` and `journal.problems` list what was imported
 and what was not.
 """
 
@@ -15,20 +15,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imagetree.database.figures import Statistics, statistics
     from imagetree.database.hierarchy import TreeNode, interesting_root, tree
     from imagetree.database.ingest import ImportReport, import_source
-    from imagetree.database.queries import (
-        ImageRow,
+    from imagetree.database.journal import (
         ProblemRow,
         SourceRow,
-        Statistics,
+        set_aside,
+    )
+    from imagetree.database.queries import (
+        ImageRow,
         counts,
         find_image,
         images_of,
         locate,
         sample,
-        set_aside,
-        statistics,
     )
     from imagetree.database.reading import ImageReader
     from imagetree.database.store import Database, open_database
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "hierarchy": ("TreeNode", "interesting_root", "tree"),
     "ingest": ("ImportReport", "import_source"),
-    "queries": (
-        *("ImageRow", "ProblemRow", "SourceRow", "Statistics", "counts", "find_image"),
-        *("images_of", "locate", "sample", "set_aside", "statistics"),
-    ),
+    "journal": ("ProblemRow", "SourceRow", "set_aside"),
+    "figures": ("Statistics", "statistics"),
+    "queries": ("ImageRow", "counts", "find_image", "images_of", "locate", "sample"),
     "reading": ("ImageReader",),
     "store": ("Database", "open_database"),
     "verify": ("BadImage", "CheckReport", "check_images"),

@@ -6,17 +6,19 @@ above both. `tree` gives the graph as it is, `unfold` as a tree that can be show
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imagetree.database.closure import ROOT, ancestors_or_self, hypernyms
-from imagetree.database.queries import counts
+from imagetree.database.counting import Totals, current_totals
 from imagetree.errors import DatabaseError
-from imagetree.wordnet import load_nouns
+from imagetree.wordnet import load_nouns, taxonomy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from imagetree.database.store import Database
 
@@ -72,23 +74,27 @@ def tree(
         WordnetError: the root is no noun of WordNet 3.0.
         DatabaseError: there are images, but none in the root or below it.
     """
-    own = counts(database)
-    root = load_nouns().synset(root or ROOT).wnid
-    num_subtree, num_synsets, children = _sum_up(own)
-    if own and root not in num_subtree:
+    nouns = load_nouns()
+    root = nouns.synset(root or ROOT).wnid
+    with database.reading() as connection:
+        totals = current_totals(database, connection)
+    if not totals.images[0]:
+        return {}
+    if not totals.images[nouns.index_of(root)]:
         raise DatabaseError(
-            f"{database.place}: no images of {root} ({load_nouns().synset(root).words})",
+            f"{database.place}: no images of {root} ({nouns.synset(root).words})",
             hint=f"go up to {', '.join(hypernyms(root))}, or import images of it",
         )
-    nodes: dict[str, TreeNode] = {}
-    for wnid in _iter_levels(root, children, depth) if own else ():
+    nodes = {}
+    for wnid, children in _iter_levels(root, totals, depth):
+        index = nouns.index_of(wnid)
         nodes[wnid] = TreeNode(
             wnid=wnid,
-            words=load_nouns().synset(wnid).words,
-            num_own=own.get(wnid, 0),
-            num_subtree=num_subtree[wnid],
-            num_synsets=num_synsets[wnid],
-            children=tuple(children.get(wnid, ())),
+            words=nouns.synset(wnid).words,
+            num_own=int(totals.own[index]),
+            num_subtree=int(totals.images[index]),
+            num_synsets=int(totals.synsets[index]),
+            children=children,
             parents=hypernyms(wnid),
         )
     return nodes
@@ -143,40 +149,26 @@ def interesting_root(database: Database) -> str:
     Of several lowest ones the one with most synsets above it is taken, then the lesser wnid.
     Entity, where there are no images.
     """
-    own = counts(database)
-    if not own:
-        return ROOT
-    common = frozenset.intersection(*map(ancestors_or_self, own))
+    with database.reading() as connection:
+        totals = current_totals(database, connection)
+    whole = np.flatnonzero(totals.images == totals.images[0]) if totals.images[0] else [0]
+    common = taxonomy.wnids_at(np.asarray(whole))
     return min(common, key=lambda wnid: (-len(ancestors_or_self(wnid)), wnid))
 
 
-def _sum_up(
-    own: Mapping[str, int],
-) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, list[str]]]:
-    """Images and synsets at or below each node, and the children of each, sorted."""
-    num_subtree: Counter[str] = Counter()
-    num_synsets: Counter[str] = Counter()
-    for wnid, number in own.items():
-        for ancestor in ancestors_or_self(wnid):
-            num_subtree[ancestor] += number
-            num_synsets[ancestor] += 1
-    children: dict[str, list[str]] = {}
-    for wnid in sorted(num_subtree):
-        for parent in hypernyms(wnid):
-            children.setdefault(parent, []).append(wnid)
-    return num_subtree, num_synsets, children
-
-
-def _iter_levels(root: str, children: Mapping[str, list[str]], depth: int | None) -> list[str]:
-    """The root and what is below it, level by level, each synset at its first level only."""
+def _iter_levels(
+    root: str, totals: Totals, depth: int | None
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Synsets and their children, level by level, each synset at its first level only."""
+    nouns = load_nouns()
     seen = {root: 0}
     waiting = deque([root])
     while waiting:
         wnid = waiting.popleft()
-        if depth is not None and seen[wnid] >= depth:
-            continue
-        for child in children.get(wnid, ()):
-            if child not in seen:
+        below = nouns.hyponyms(wnid, instances=True)
+        children = tuple(sorted(w for w in below if totals.images[nouns.index_of(w)]))
+        yield wnid, children
+        for child in children:
+            if child not in seen and (depth is None or seen[wnid] < depth):
                 seen[child] = seen[wnid] + 1
                 waiting.append(child)
-    return list(seen)

@@ -1,45 +1,55 @@
-"""Importing a source: its images' places go into the database, all of them or, if it fails, none.
+"""Importing a source: its images' places go into the database, each one once.
 
-One transaction holds one source, so that a killed process leaves either nothing or everything.
-Importing a source again changes only what has changed in it: an image keeps its id and its state,
-one that moved gets its new place, one that is gone is deleted (unless it was removed by hand: that
-stays on record). An image that another source has brought before is set aside as a duplicate.
+A new source is written in steps of some ten thousand images. Each step is one transaction that
+holds the images, the counts, what was set aside, and where to go on: a killed import has lost its
+last step at most, and the same command goes on after it. A source that was imported before is
+compared in one transaction instead, and only what has changed in it is changed: an image keeps its
+id and its state, one that moved gets its new place, one that is gone is deleted (unless it was
+removed by hand: that stays on record). An image that another source has brought before is set aside
+as a duplicate.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, insert, update
 
 from imagetree.database import known, schema
-from imagetree.database.queries import add_counts, utc_now
-from imagetree.database.schema import State, images, synset_of
-from imagetree.errors import WordnetError
-from imagetree.sources.entries import FoundImage, SetAside
-from imagetree.sources.source import Source, SourceKind, find_source, scan_source
-from imagetree.wordnet import load_nouns
+from imagetree.database.bulk import insert_images
+from imagetree.database.counting import Changes, write_changes
+from imagetree.database.journal import utc_now
+from imagetree.database.schema import State, images, stored_name, synset_of
+from imagetree.errors import DatabaseError
+from imagetree.sources.entries import SetAside
+from imagetree.sources.source import Source, SourceOptions, find_source, scan_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
+    from imagetree.database.journal import SourceRow
     from imagetree.database.known import KnownImage
-    from imagetree.database.queries import SourceRow
     from imagetree.database.store import Database
+    from imagetree.sources.entries import FoundImage
+    from imagetree.sources.source import Batch
 
 Progress = Callable[[int, int, int], None]
-"""Called with the bytes done, the bytes in all (0: not known, a folder), and the images found."""
+"""Called with the bytes done, the bytes in all (0: not known, a folder), and the images found.
 
-_BATCH = 5000
-_Key = tuple[int, str]  # synset and name
+Of a new source they are in the database by then, whatever happens next.
+"""
+
+_STEP = 50_000  # images in a transaction: about half a second
+_STEP_SECONDS = 2.0  # or less, where finding them takes long
+_Key = tuple[int, str]  # synset and stored name
 
 
 @dataclass(frozen=True)
@@ -47,19 +57,19 @@ class ImportReport:
     """What an import did, or with dry_run would have done.
 
     Args:
-        source: absolute path.
+        source: absolute path, or URL.
         kind: how the source is laid out.
         num_found: images in the source, duplicates among them.
         num_added: of these, new in the database.
         num_known: of these, there before from this source.
         num_gone: images deleted, because the source has changed and no longer has them.
         num_synsets: synsets of the images found.
-        bytes: length of the images found.
+        bytes: length of the images found, as far as it is known.
         set_aside: what was not imported, and notes on the archive itself.
     """
 
     source: str
-    kind: SourceKind
+    kind: str
     num_found: int
     num_added: int
     num_known: int
@@ -75,56 +85,122 @@ class _DryRunError(Exception):
 
 def import_source(
     database: Database,
-    path: str | Path,
-    labels: str | Path | None = None,
+    location: str | Path,
+    options: SourceOptions | None = None,
     progress: Progress | None = None,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Import an archive or a folder by reading headers alone.
+    """Import an archive, a folder, a table or a list by reading headers alone.
 
     Args:
         database: where the images' places go.
-        path: a tar of tars, a flat tar or a folder per class; see `sources`.
-        labels: the labels file of a flat tar.
+        location: a path or URL; see `sources.source` for what it may hold.
+        options: labels, mapping and numbering where the source needs them.
         progress: told from time to time how far it is.
         dry_run: find out what would be done, and leave the database as it was.
 
     Raises:
-        DatabaseError: the source or its labels are missing or faulty, or the disk is full; the
-            database is as it was before.
+        DatabaseError: the source or its labels are missing or faulty, or the disk is full. What was
+            written until then stays, and the same import goes on after it.
     """
-    source = find_source(Path(path), None if labels is None else Path(labels))
-    run = _Run(source)
+    source = find_source(location, options)
+    with database.reading() as connection:
+        row = known.known_source(connection, source.location)
+    run = _Run(source, row, progress)
+    is_broken_off = row is not None and row.resume_at is not None
+    if row is None or (is_broken_off and source.version and row.version == source.version):
+        _import_new(database, run, dry_run)
+    else:
+        _compare(database, run, dry_run)
+    run.done_bytes = source.size_bytes or run.bytes
+    run.tell()
+    return run.report()
+
+
+def relink_source(
+    database: Database,
+    old: str | Path,
+    location: str | Path,
+    options: SourceOptions | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Say where a source lies now; what has changed in it is changed in the database.
+
+    Args:
+        database: that knows the source.
+        old: where it lay, as `imagetree database sources` lists it.
+        location: where it lies now.
+        options: as for its import.
+        progress: told from time to time how far it is.
+
+    Raises:
+        DatabaseError: no such source was imported, or most of its images are not in the new place;
+            the database is as it was before.
+    """
+    source = find_source(location, options)
+    with database.reading() as connection:
+        row = known.known_source(connection, str(old))
+        other = known.known_source(connection, source.location)
+    if row is None:
+        raise DatabaseError(
+            f"{old}: no source was imported from there",
+            hint=f"imagetree database sources --database {database.place}",
+        )
+    if other is not None and other.id != row.id:
+        raise DatabaseError(
+            f"{source.location}: is a source of its own in this database",
+            hint="name a place that was not imported",
+        )
+    run = _Run(source, row, progress)
+    _compare(database, run, dry_run=False)
+    return run.report()
+
+
+def _import_new(database: Database, run: _Run, dry_run: bool) -> None:
+    batches = scan_source(run.source, run.resume_at)
+    try:
+        for step in [batches] if dry_run else _steps(batches):
+            with database.writing() as connection:
+                run.start(connection)
+                for batch in step:
+                    run.take_new(connection, batch)
+                run.end_step(connection, is_last=False)
+                if dry_run:
+                    raise _DryRunError
+            run.tell()
+        with database.writing() as connection:
+            run.start(connection)
+            run.end_step(connection, is_last=True)
+    except _DryRunError:
+        pass
+
+
+def _compare(database: Database, run: _Run, dry_run: bool) -> None:
     try:
         with database.writing() as connection:
             run.start(connection)
-            found = scan_source(source, fault_of_wnid)
-            for batch in _batches(found):
-                run.take(connection, batch)
-                if progress is not None:
-                    progress(run.done_bytes, source.size_bytes, run.num_found)
+            for batch in scan_source(run.source):
+                run.take_again(connection, batch)
+                run.tell()
             run.finish(connection)
-            if progress is not None:
-                progress(source.size_bytes or run.bytes, source.size_bytes, run.num_found)
             if dry_run:
                 raise _DryRunError
     except _DryRunError:
         pass
-    return run.report()
 
 
-@cache
-def fault_of_wnid(wnid: str) -> str:
-    """Why a wnid is refused; empty for a noun of WordNet 3.0.
-
-    >>> fault_of_wnid("n02084071"), fault_of_wnid("dog")[:17]
-    ('', "'dog' is no wnid ")
-    """
-    try:
-        load_nouns().index_of(wnid)
-    except WordnetError as error:
-        return error.message
-    return ""
+def _steps(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """Batches of about _STEP images together."""
+    step: list[Batch] = []
+    number, began = 0, time.monotonic()
+    for batch in batches:
+        step.append(batch)
+        number += len(batch.images) + len(batch.set_aside)
+        if number >= _STEP or time.monotonic() - began > _STEP_SECONDS:
+            yield step
+            step, number, began = [], 0, time.monotonic()
+    if step:
+        yield step
 
 
 @dataclass
@@ -132,73 +208,105 @@ class _Run:
     """One import under way: what was found so far, and what that changes."""
 
     source: Source
+    row: SourceRow | None  # of the source, where it was imported before
+    progress: Progress | None
     source_id: int = 0
-    row: SourceRow | None = None  # of the source, where it was imported before
+    resume_at: str = ""
     seen: bytearray = field(default_factory=bytearray)  # 1 for the ids that were met again
-    occupied: set[int] = field(default_factory=set)  # synsets with rows, among which some may clash
-    done_bytes: int = 0
     num_found: int = 0
     num_added: int = 0
     num_known: int = 0
     num_gone: int = 0
     has_moved: bool = False
+    done_bytes: int = 0
     bytes: int = 0
     synsets: set[int] = field(default_factory=set)
-    changes: Counter[int] = field(default_factory=Counter)  # of the images in state ok, by synset
+    changes: Changes = field(default_factory=Changes)
     set_aside: list[SetAside] = field(default_factory=list)
+    num_written: int = 0  # of `set_aside`, in the database
+
+    def __post_init__(self) -> None:
+        """Go on with an import that was broken off."""
+        if self.row is not None:
+            self.source_id = self.row.id
+            if self.row.resume_at:
+                state = json.loads(self.row.resume_at)
+                self.resume_at = state["at"]
+                self.num_known = self.num_found = state["images"]
+                self.bytes = state["bytes"]
 
     def start(self, connection: Connection) -> None:
         """Find or make the row of the source."""
-        self.occupied = known.occupied_synsets(connection)
-        self.row = known.known_source(connection, str(self.source.path))
-        if self.row is None:
-            values = _facts(self.source) | {"imported_at": utc_now()}
+        if not self.source_id:
+            values = _facts(self.source) | {"imported_at": utc_now(), "resume_at": _state("", 0, 0)}
             statement = insert(schema.sources).values(values).returning(schema.sources.c.id)
             self.source_id = connection.execute(statement).scalar_one()
-        else:
-            self.source_id = self.row.id
+        elif self.row is not None and not self.seen and not self.synsets:
+            self.synsets = known.synsets_of_source(connection, self.source_id)
             self.seen = bytearray(known.last_image_id(connection) + 1)
 
-    def take(self, connection: Connection, batch: list[FoundImage | SetAside]) -> None:
-        """Add what is new of a batch; hold the rest against what is there."""
-        keyed = []
-        for item in batch:
-            if isinstance(item, SetAside):
-                self.set_aside.append(item)
-            else:
-                keyed.append(((synset_of(item.wnid), item.name), item))
-                self.bytes += item.length
-        self.num_found += len(keyed)
-        self.synsets.update(key[0] for key, _ in keyed)
-        new = self._sort_out(connection, keyed)
-        if new:
-            connection.execute(insert(images), [self._values(*pair) for pair in new.items()])
-            self.num_added += len(new)
-            self.changes.update(synset for synset, _ in new)
-            self.occupied.update(synset for synset, _ in new)
-        last = batch[-1]
-        end = last.offset + (last.length if isinstance(last, FoundImage) else 0)
-        self.done_bytes = self.bytes if self.source.kind is SourceKind.FOLDER else end
+    def take_new(self, connection: Connection, batch: Batch) -> None:
+        """Add a batch of a source that is imported for the first time."""
+        new = self._keyed(batch)
+        last_id = known.last_image_id(connection)
+        rows = [self._values(key, image) for key, image in sorted(new.items())]
+        if insert_images(connection, rows) != len(rows):
+            before = known.known_images(connection, list(new))
+            for key, row in before.items():
+                if row.id <= last_id:
+                    place = known.source_location(connection, row.source_id)
+                    self._set_duplicate_aside(new.pop(key), place, row)
+        self._count_new(new)
+        self.resume_at = batch.resume
+
+    def end_step(self, connection: Connection, *, is_last: bool) -> None:
+        """Write what belongs to the images of this step; at the last say that all is there."""
+        write_changes(connection, self.changes)
+        self.changes = Changes()
+        self._write_problems(connection, self.set_aside[self.num_written :])
+        self.num_written = len(self.set_aside)
+        at = None if is_last else _state(self.resume_at, self.num_found, self.bytes)
+        here = schema.sources.c.id == self.source_id
+        values = _facts(self.source) | {"resume_at": at, "imported_at": utc_now()}
+        connection.execute(update(schema.sources).where(here).values(values))
+
+    def take_again(self, connection: Connection, batch: Batch) -> None:
+        """Hold a batch against what is there; add what is new."""
+        keyed = self._keyed(batch)
+        rows = known.known_images(connection, list(keyed))
+        new = {key: image for key, image in keyed.items() if key not in rows}
+        for key in keyed.keys() & rows.keys():
+            self._meet(connection, keyed[key], rows[key])
+        insert_images(connection, [self._values(*pair) for pair in sorted(new.items())])
+        self._count_new(new)
 
     def finish(self, connection: Connection) -> None:
         """Delete what is gone; bring the counts, the problems and the source's row up to date."""
-        if self.row is not None:
-            self._delete_gone(connection)
-            facts = _facts(self.source)
-            is_same = all(getattr(self.row, name) == value for name, value in facts.items())
-            if not is_same or self.has_moved or self.num_added or self.num_gone:
-                here = schema.sources.c.id == self.source_id
-                values = facts | {"imported_at": utc_now()}
-                connection.execute(update(schema.sources).where(here).values(values))
-        add_counts(connection, {synset: n for synset, n in self.changes.items() if n})
+        assert self.row is not None
+        self._delete_gone(connection)
+        is_other = self.row.location != self.source.location
+        if is_other and self.num_known <= self.num_gone:
+            raise DatabaseError(
+                f"{self.source.location}: is another source (it has {self.num_known} of the "
+                f"{self.num_known + self.num_gone} images that came from {self.row.location})",
+                hint="name the place where that source lies now, or import this one as new",
+            )
+        facts = _facts(self.source) | {"resume_at": None}
+        is_same = all(getattr(self.row, name) == value for name, value in facts.items())
+        if not is_same or self.has_moved or self.num_added or self.num_gone:
+            here = schema.sources.c.id == self.source_id
+            values = facts | {"imported_at": utc_now()}
+            connection.execute(update(schema.sources).where(here).values(values))
+        write_changes(connection, self.changes)
         if known.import_problems(connection, self.source_id) != Counter(self.set_aside):
-            self._write_problems(connection)
+            self._delete_problems(connection)
+            self._write_problems(connection, self.set_aside)
 
     def report(self) -> ImportReport:
         """What was done."""
         return ImportReport(
-            source=str(self.source.path),
-            kind=self.source.kind,
+            source=self.source.location,
+            kind=str(self.source.kind),
             num_found=self.num_found,
             num_added=self.num_added,
             num_known=self.num_known,
@@ -208,27 +316,36 @@ class _Run:
             set_aside=tuple(self.set_aside),
         )
 
-    def _sort_out(
-        self, connection: Connection, keyed: list[tuple[_Key, FoundImage]]
-    ) -> dict[_Key, FoundImage]:
-        """The images of a batch that are new; those that were there before are dealt with."""
-        clashing = [key for key, _ in keyed if key[0] in self.occupied]
-        rows = known.known_images(connection, clashing) if clashing else {}
-        new: dict[_Key, FoundImage] = {}
-        for key, image in keyed:
-            if key in rows:
-                self._meet(connection, image, rows[key])
-            elif key in new:
-                self._set_duplicate_aside(image, str(self.source.path), new[key])
-            else:
-                new[key] = image
-        return new
+    def _keyed(self, batch: Batch) -> dict[_Key, FoundImage]:
+        """The images of a batch by synset and name; what is there twice is set aside."""
+        self.done_bytes = batch.done_bytes
+        self.set_aside += batch.set_aside
+        self.num_found += len(batch.images)
+        keyed: dict[_Key, FoundImage] = {}
+        for image in batch.images:
+            key = (synset_of(image.wnid), stored_name(image.name, image.wnid))
+            if keyed.setdefault(key, image) is not image:
+                self._set_duplicate_aside(image, self.source.location, keyed[key])
+        self.bytes += sum(image.length for image in batch.images)
+        self.synsets.update(key[0] for key in keyed)
+        return keyed
+
+    def _count_new(self, new: dict[_Key, FoundImage]) -> None:
+        self.num_added += len(new)
+        for (synset, _), image in new.items():
+            self.changes.of_state[State.OK, synset] += 1
+            self.changes.bytes[synset] += image.length
+
+    def tell(self) -> None:
+        """Say how far the import is."""
+        if self.progress is not None:
+            self.progress(self.done_bytes, self.source.size_bytes, self.num_found)
 
     def _meet(self, connection: Connection, image: FoundImage, row: KnownImage) -> None:
         """An image of this synset and name is there: the same one, or another."""
         is_from_before = row.source_id == self.source_id and row.id < len(self.seen)
         if not is_from_before or self.seen[row.id]:
-            place = known.source_path(connection, row.source_id)
+            place = known.source_location(connection, row.source_id)
             self._set_duplicate_aside(image, place, row)
             return
         self.seen[row.id] = 1
@@ -237,12 +354,20 @@ class _Run:
             return
         self.has_moved = True
         values = {"offset": image.offset, "length": image.length, "path": image.path}
-        if row.state == State.QUARANTINED and image.length != row.length:  # other bytes: try again
-            values["state"] = State.OK
-            self.changes[row.synset] += 1
-            table = schema.problems
-            connection.execute(delete(table).where(table.c.image_id == row.id))
-        connection.execute(update(images).where(images.c.id == row.id).values(values))
+        state = row.state
+        if image.length != row.length:  # other bytes: what was found out of the old ones is void
+            connection.execute(
+                delete(schema.image_facts).where(schema.image_facts.c.image_id == row.id)
+            )
+            if state == State.QUARANTINED:
+                state = State.OK
+                table = schema.problems
+                connection.execute(delete(table).where(table.c.image_id == row.id))
+        self.changes.add(row.state, row.synset, row.length, -1)
+        self.changes.add(state, row.synset, image.length)
+        connection.execute(
+            update(images).where(images.c.id == row.id).values(values | {"state": int(state)})
+        )
 
     def _set_duplicate_aside(
         self, image: FoundImage, source: str, first: FoundImage | KnownImage
@@ -251,55 +376,46 @@ class _Run:
         reason = f"duplicate: {image.wnid} has an image of this name from {source}, {place}"
         self.set_aside.append(SetAside(image.path or image.name, image.offset, reason))
 
-    def _values(self, key: _Key, image: FoundImage) -> dict[str, object]:
-        return {
-            "source_id": self.source_id,
-            "synset": key[0],
-            "name": key[1],
-            "offset": image.offset,
-            "length": image.length,
-            "path": image.path,
-            "state": int(State.OK),
-        }
+    def _values(self, key: _Key, image: FoundImage) -> tuple[object, ...]:
+        return (self.source_id, *key, image.offset, image.length, image.path, int(State.OK))
 
     def _delete_gone(self, connection: Connection) -> None:
         gone = []
-        for image_id, synset, state in known.images_of_source(connection, self.source_id):
-            is_met = image_id >= len(self.seen) or self.seen[image_id]
-            if is_met or state == State.REMOVED:
+        for row in known.images_of_source(connection, self.source_id):
+            is_met = row.id >= len(self.seen) or self.seen[row.id]
+            if is_met or row.state == State.REMOVED:
                 continue
-            gone.append({"gone_id": image_id})
-            self.changes[synset] -= state == State.OK
+            gone.append({"gone_id": row.id})
+            self.changes.add(row.state, row.synset, row.length, -1)
         if gone:
             connection.execute(delete(images).where(images.c.id == bindparam("gone_id")), gone)
         self.num_gone = len(gone)
 
-    def _write_problems(self, connection: Connection) -> None:
-        """Replace what earlier imports of this source have set aside."""
+    def _delete_problems(self, connection: Connection) -> None:
+        """Forget what earlier imports of this source have set aside."""
         table = schema.problems
         of_import = (table.c.source_id == self.source_id) & table.c.image_id.is_(None)
         connection.execute(delete(table).where(of_import))
+
+    def _write_problems(self, connection: Connection, items: list[SetAside]) -> None:
         seen = {"source_id": self.source_id, "seen_at": utc_now()}
-        if self.set_aside:
-            rows = [item._asdict() | seen for item in self.set_aside]
-            connection.execute(insert(table), rows)
+        if items:
+            rows = [item._asdict() | seen for item in items]
+            connection.execute(insert(schema.problems), rows)
 
 
 def _facts(source: Source) -> dict[str, object]:
     """What the row of a source says of it."""
-    labels = source.labels
     return {
-        "path": str(source.path),
+        "location": source.location,
         "kind": str(source.kind),
         "size_bytes": source.size_bytes,
-        "mtime_ns": source.mtime_ns,
-        "labels_path": str(labels.path) if labels else None,
-        "labels_sha256": labels.sha256 if labels else None,
+        "version": source.version,
+        "labels_path": str(source.labels_path) if source.labels_path else None,
+        "labels_sha256": source.labels_sha256,
     }
 
 
-def _batches(
-    found: Iterator[FoundImage | SetAside],
-) -> Iterator[list[FoundImage | SetAside]]:
-    while batch := list(islice(found, _BATCH)):
-        yield batch
+def _state(at: str, num_images: int, num_bytes: int) -> str:
+    """Where an import goes on, as the row of its source says it."""
+    return json.dumps({"at": at, "images": num_images, "bytes": num_bytes})

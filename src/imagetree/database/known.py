@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from imagetree.database import schema
-from imagetree.database.queries import SourceRow
+from imagetree.database.journal import SourceRow
 from imagetree.database.schema import images
 
 if TYPE_CHECKING:
@@ -52,11 +52,26 @@ def known_images(
     return found
 
 
-def images_of_source(connection: Connection, source_id: int) -> Iterator[tuple[int, int, int]]:
-    """Id, synset and state of every image of a source."""
-    query = select(images.c.id, images.c.synset, images.c.state)
+class OwnImage(NamedTuple):
+    """What of an image of a source is needed to take it away."""
+
+    id: int
+    synset: int
+    length: int
+    state: int
+
+
+def images_of_source(connection: Connection, source_id: int) -> Iterator[OwnImage]:
+    """Every image of a source."""
+    query = select(images.c.id, images.c.synset, images.c.length, images.c.state)
     for row in connection.execute(query.where(images.c.source_id == source_id)):
-        yield row.id, row.synset, row.state
+        yield OwnImage(*row)
+
+
+def synsets_of_source(connection: Connection, source_id: int) -> set[int]:
+    """The synsets of a source's images."""
+    query = select(images.c.synset).where(images.c.source_id == source_id).distinct()
+    return set(connection.scalars(query))
 
 
 def last_image_id(connection: Connection) -> int:
@@ -64,21 +79,16 @@ def last_image_id(connection: Connection) -> int:
     return connection.scalar(select(func.max(images.c.id))) or 0
 
 
-def occupied_synsets(connection: Connection) -> set[int]:
-    """The synsets that may have images, in whatever state."""
-    return set(connection.scalars(select(schema.synset_counts.c.synset)))
-
-
-def known_source(connection: Connection, path: str) -> SourceRow | None:
-    """The source of this path, if it was imported before."""
-    query = select(schema.sources).where(schema.sources.c.path == path)
+def known_source(connection: Connection, location: str) -> SourceRow | None:
+    """The source of this place, if it was imported before."""
+    query = select(schema.sources).where(schema.sources.c.location == location)
     row = connection.execute(query).one_or_none()
     return None if row is None else SourceRow(*row)
 
 
-def source_path(connection: Connection, source_id: int) -> str:
+def source_location(connection: Connection, source_id: int) -> str:
     """Where a source lies."""
-    query = select(schema.sources.c.path).where(schema.sources.c.id == source_id)
+    query = select(schema.sources.c.location).where(schema.sources.c.id == source_id)
     return str(connection.execute(query).scalar_one())
 
 

@@ -1,28 +1,28 @@
-"""What can be asked of the image database; and setting an image aside that was found to be bad.
+"""What can be asked of the images: pages, samples, one by name, all of them.
 
-Rows come out as named tuples, wnids as text. Only images in state ok are counted and returned,
-always in the order (synset, name). Every SELECT is here, but for those that only an import needs
-(`known`); the graph of the synsets with their counts is in `hierarchy`.
+Rows come out as named tuples, wnids as text. Only images in state ok are counted and returned, none
+of a hidden synset, always in the order of their wnid, then of their stored name, whose digits
+stand before letters and whose wnid counts as "_". How many there are is in `counting`, sources and
+problems are in `journal`, the graph of the synsets in `hierarchy`.
 """
 
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+import numpy as np
+from sqlalchemy import select
 
 from imagetree.database import schema
-from imagetree.database.closure import descendants
-from imagetree.database.schema import State, images, synset_counts, synset_of, wnid_of
+from imagetree.database.counting import Counts, current_counts
+from imagetree.database.schema import State, full_name, images, stored_name, synset_of, wnid_of
 from imagetree.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Select
 
     from imagetree.database.store import Database
 
@@ -35,9 +35,9 @@ class ImageRow(NamedTuple):
         wnid: its synset.
         name: without ending, one of its kind within the synset.
         source_id: the source that it lies in; see `SourceRow`.
-        offset: of its first byte; 0 in a folder.
-        length: in bytes.
-        path: below a folder source; None in an archive.
+        offset: of its first byte in its file; in parquet its row.
+        length: in bytes; 0 where it is not known before it is read.
+        path: of its file below the source, or its URL; None where the source is that file.
     """
 
     id: int
@@ -47,42 +47,6 @@ class ImageRow(NamedTuple):
     offset: int
     length: int
     path: str | None
-
-
-class SourceRow(NamedTuple):
-    """An imported source; sizes and times are 0 for a folder, labels None for all but flat tars."""
-
-    id: int
-    path: str
-    kind: str
-    size_bytes: int
-    mtime_ns: int
-    labels_path: str | None
-    labels_sha256: str | None
-    imported_at: str
-
-
-class ProblemRow(NamedTuple):
-    """What was not imported, or was set aside later; `image_id` is None for the former."""
-
-    source: str
-    item: str
-    offset: int
-    reason: str
-    seen_at: str
-    image_id: int | None
-
-
-class Statistics(NamedTuple):
-    """Figures of the whole database; `num_images`, `num_synsets` and `bytes` are of state ok."""
-
-    num_images: int
-    num_synsets: int
-    num_sources: int
-    num_quarantined: int
-    num_removed: int
-    num_problems: int
-    bytes: int
 
 
 _ROW = select(
@@ -100,7 +64,15 @@ _OK = images.c.state == State.OK
 def counts(database: Database) -> dict[str, int]:
     """Images of each synset's own, by wnid in rising order; synsets without images are left out."""
     with database.reading() as connection:
-        return {wnid_of(synset): number for synset, number in _counts(connection).items()}
+        found = current_counts(database, connection)
+    return dict(zip(map(wnid_of, found.synsets.tolist()), found.num_images.tolist(), strict=True))
+
+
+def count_images(database: Database, wnids: Iterable[str], *, subtree: bool = False) -> int:
+    """How many images some synsets have, each once."""
+    with database.reading() as connection:
+        found = current_counts(database, connection).of(wnids, subtree=subtree)
+    return int(found.num_images.sum())
 
 
 def images_of(
@@ -109,44 +81,49 @@ def images_of(
     *,
     subtree: bool = False,
     limit: int = 60,
-    after: tuple[str, str] | None = None,
+    start: int | tuple[str, str] = 0,
 ) -> tuple[ImageRow, ...]:
     """A page of the images of some synsets.
+
+    The page after a known image stays the same whatever is written before it; the page from a
+    number on leads into the middle of millions as quickly as to the first.
 
     Args:
         database: where to look.
         wnids: the synsets; one named twice counts once.
         subtree: take their descendants in WordNet with them.
         limit: most images to return.
-        after: wnid and name of the last image of the page before; None for the first page.
+        start: wnid and name of the last image of the page before; or how many images to leave out.
 
     Returns:
-        Images in the order (wnid, name); empty past the end.
+        Images in their order; empty past the end.
+
+    Raises:
+        WordnetError: one of the wnids is no noun of WordNet 3.0.
     """
-    first = (synset_of(after[0]), after[1]) if after else (-1, "")
     found: list[ImageRow] = []
     with database.reading() as connection:
-        for synset in _in_use(connection, wnids, subtree):
-            if synset < first[0] or len(found) >= limit:
-                continue
-            query = _ROW.where(images.c.synset == synset, _OK).order_by(images.c.name)
-            if synset == first[0]:
-                query = query.where(images.c.name > first[1])
+        within = current_counts(database, connection).of(wnids, subtree=subtree)
+        for query in _from(within, start):
             rows = connection.execute(query.limit(limit - len(found)))
-            found += [_image_row(row) for row in rows]
+            found += map(_image_row, rows)
+            if len(found) >= limit:
+                break
     return tuple(found)
 
 
 def locate(
     database: Database, wnids: Iterable[str] | None = None, *, subtree: bool = False
 ) -> Generator[ImageRow, None, None]:
-    """All images of some synsets, or of all for None, in the order (wnid, name), one at a time.
+    """All images of some synsets, or of all for None, in their order, one at a time.
 
     The rows are those of the moment of the first, whatever is written meanwhile.
     """
     with database.reading() as connection:
-        for synset in _in_use(connection, wnids, subtree):
-            query = _ROW.where(images.c.synset == synset, _OK).order_by(images.c.name)
+        within = current_counts(database, connection)
+        if wnids is not None:
+            within = within.of(wnids, subtree=subtree)
+        for query in _queries(within):
             yield from map(_image_row, connection.execute(query).all())
 
 
@@ -163,20 +140,24 @@ def sample(
         subtree: draw from their descendants in WordNet as well.
 
     Returns:
-        The images in the order (wnid, name).
+        The images in their order.
     """
-    found: list[ImageRow] = []
     with database.reading() as connection:
-        in_use = _in_use(connection, wnids, subtree)
-        total = sum(in_use.values())
-        places = sorted(random.Random(seed).sample(range(total), min(n, total)), reverse=True)
-        start = 0
-        for synset, number in in_use.items():
-            query = _ROW.where(images.c.synset == synset, _OK).order_by(images.c.name)
-            while places and places[-1] < start + number:
-                rows = connection.execute(query.offset(places.pop() - start).limit(1))
-                found += map(_image_row, rows)
-            start += number
+        within = current_counts(database, connection).of(wnids, subtree=subtree)
+        ends = np.cumsum(within.num_images)
+        total = int(ends[-1]) if len(ends) else 0
+        places = np.array(sorted(random.Random(seed).sample(range(total), min(n, total))), int)
+        which = np.searchsorted(ends, places, side="right")
+        offsets = places - (ends - within.num_images)[which]
+        found: list[ImageRow] = []
+        for synset, is_mixed, offset in zip(
+            within.synsets[which].tolist(),
+            within.is_mixed[which].tolist(),
+            offsets.tolist(),
+            strict=True,
+        ):
+            query = _of_synset(synset, is_mixed).offset(offset).limit(1)
+            found += map(_image_row, connection.execute(query))
     return tuple(found)
 
 
@@ -191,10 +172,16 @@ def find_image(database: Database, name: str, wnid: str | None = None) -> ImageR
     Raises:
         DatabaseError: there is none, or there are several.
     """
-    synsets = [synset_of(wnid)] if wnid else select(synset_counts.c.synset)
-    query = _ROW.where(images.c.synset.in_(synsets), images.c.name == name, _OK)
+    shown, columns = schema.synset_counts, images.c
+    is_it = columns.synset.in_(select(shown.c.synset)) & (columns.name == name)
+    own = wnid or name[:9]
+    if own[:1] == "n" and own[1:].isascii() and own[1:].isdigit():
+        is_own = (columns.synset == synset_of(own)) & (columns.name == stored_name(name, own))
+        is_it = is_own if wnid else is_it | is_own
     with database.reading() as connection:
-        found = [_image_row(row) for row in connection.execute(query.order_by(images.c.synset))]
+        rows = connection.execute(_ROW.where(is_it, _OK).order_by(columns.synset)).all()
+        allowed = set(current_counts(database, connection).synsets.tolist())
+    found = [_image_row(row) for row in rows if row.synset in allowed]
     if not found:
         raise DatabaseError(
             f"{database.place}: no image {name!r}" + (f" in {wnid}" if wnid else ""),
@@ -208,131 +195,40 @@ def find_image(database: Database, name: str, wnid: str | None = None) -> ImageR
     return found[0]
 
 
-def statistics(database: Database) -> Statistics:
-    """Figures of the whole database; reads every row."""
-    query = select(images.c.state, func.count(), func.sum(images.c.length)).group_by(images.c.state)
-    with database.reading() as connection:
-        by_state = {state: (number, size) for state, number, size in connection.execute(query)}
-        num_sources = connection.scalar(select(func.count()).select_from(schema.sources)) or 0
-        num_problems = connection.scalar(select(func.count()).select_from(schema.problems)) or 0
-        num_synsets = len(_counts(connection))
-    return Statistics(
-        num_images=by_state.get(State.OK, (0, 0))[0],
-        num_synsets=num_synsets,
-        num_sources=num_sources,
-        num_quarantined=by_state.get(State.QUARANTINED, (0, 0))[0],
-        num_removed=by_state.get(State.REMOVED, (0, 0))[0],
-        num_problems=num_problems,
-        bytes=int(by_state.get(State.OK, (0, 0))[1]),
-    )
-
-
-def problems(database: Database) -> tuple[ProblemRow, ...]:
-    """Everything that was set aside, in the order in which it was seen."""
-    table = schema.problems
-    query = (
-        select(
-            schema.sources.c.path,
-            table.c.item,
-            table.c.offset,
-            table.c.reason,
-            table.c.seen_at,
-            table.c.image_id,
-        )
-        .join_from(table, schema.sources)
-        .order_by(table.c.id)
-    )
-    with database.reading() as connection:
-        return tuple(ProblemRow(*row) for row in connection.execute(query))
-
-
-def sources(database: Database) -> tuple[SourceRow, ...]:
-    """The imported sources in the order of their first import."""
-    query = select(schema.sources).order_by(schema.sources.c.id)
-    with database.reading() as connection:
-        return tuple(SourceRow(*row) for row in connection.execute(query))
-
-
-def set_aside(database: Database, image_id: int, reason: str) -> None:
-    """Quarantine an image that was found to be bad; it is no longer counted or returned.
-
-    Raises:
-        DatabaseError: there is no such image.
-    """
-    set_all_aside(database, {image_id: reason})
-
-
-def set_all_aside(database: Database, reasons: Mapping[int, str]) -> None:
-    """Quarantine images, all in one transaction; those that are not in state ok stay as they are.
-
-    Args:
-        database: where they are.
-        reasons: what is wrong, by the id of the image.
-
-    Raises:
-        DatabaseError: there is no image of one of the ids.
-    """
-    with database.writing() as connection:
-        changes: dict[int, int] = {}
-        for image_id, reason in reasons.items():
-            row = connection.execute(select(images).where(images.c.id == image_id)).one_or_none()
-            if row is None:
-                raise DatabaseError(f"{database.place}: no image has the id {image_id}")
-            if row.state != State.OK:
-                continue
-            quarantined = update(images).where(images.c.id == image_id)
-            connection.execute(quarantined.values(state=State.QUARANTINED))
-            problem = {
-                "source_id": row.source_id,
-                "image_id": image_id,
-                "item": row.path or row.name,
-                "offset": row.offset,
-                "reason": reason,
-                "seen_at": utc_now(),
-            }
-            connection.execute(insert(schema.problems), problem)
-            changes[row.synset] = changes.get(row.synset, 0) - 1
-        add_counts(connection, changes)
-
-
-def add_counts(connection: Connection, changes: Mapping[int, int]) -> None:
-    """Add to the number of images of each synset, in the transaction that changes the images."""
-    rows = [{"synset": synset, "num_images": change} for synset, change in changes.items()]
-    if not rows:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(synset_counts)
-    total = synset_counts.c.num_images + statement.excluded.num_images
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[synset_counts.c.synset], set_={"num_images": total}
-        ),
-        rows,
-    )
-
-
-def utc_now() -> str:
-    """The time to be stored: UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _image_row(row: Sequence[Any]) -> ImageRow:
-    return ImageRow(row[0], wnid_of(row[1]), row[2], row[3], row[4], row[5], row[6])
+    wnid = wnid_of(row[1])
+    return ImageRow(row[0], wnid, full_name(row[2], wnid), row[3], row[4], row[5], row[6])
 
 
-def _counts(connection: Connection) -> dict[int, int]:
-    query = select(synset_counts).where(synset_counts.c.num_images > 0)
-    rows = connection.execute(query.order_by(synset_counts.c.synset))
-    return {row[0]: row[1] for row in rows}
+def _of_synset(synset: int, is_mixed: bool) -> Select[Any]:
+    """Its images in their order.
+
+    The state is only looked at where some are not ok: without it images that are left out are
+    counted in the index alone.
+    """
+    query = _ROW.where(images.c.synset == synset).order_by(images.c.name)
+    return query.where(_OK) if is_mixed else query
 
 
-def _in_use(connection: Connection, wnids: Iterable[str] | None, subtree: bool) -> dict[int, int]:
-    """Counts of those of the synsets that have images, in rising order."""
-    in_use = _counts(connection)
-    if wnids is None:
-        return in_use
-    wanted = set(wnids)
-    if subtree:
-        wanted = descendants(wanted)
-    synsets = {synset_of(wnid) for wnid in wanted}
-    return {synset: number for synset, number in in_use.items() if synset in synsets}
+def _queries(within: Counts, first: int = 0) -> Iterator[Select[Any]]:
+    """One query for each synset, from one of them on."""
+    for synset, is_mixed in zip(
+        within.synsets[first:].tolist(), within.is_mixed[first:].tolist(), strict=True
+    ):
+        yield _of_synset(synset, is_mixed)
+
+
+def _from(within: Counts, start: int | tuple[str, str]) -> Iterator[Select[Any]]:
+    """Queries for all images after one, or for all but the first `start`."""
+    if isinstance(start, int):
+        ends = np.cumsum(within.num_images)
+        first = int(np.searchsorted(ends, start, side="right"))
+        offset = start - (int(ends[first - 1]) if first else 0)
+        for number, query in enumerate(_queries(within, first)):
+            yield query if number else query.offset(offset)
+        return
+    synset, name = synset_of(start[0]), stored_name(start[1], start[0])
+    first = int(np.searchsorted(within.synsets, synset))
+    for position, query in enumerate(_queries(within, first), first):
+        is_same = within.synsets[position] == synset
+        yield query.where(images.c.name > name) if is_same else query

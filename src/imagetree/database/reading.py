@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from imagetree.database.queries import ImageRow, SourceRow
-from imagetree.database.queries import sources as query_sources
+from imagetree.database.journal import SourceRow
+from imagetree.database.journal import sources as query_sources
 from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
 from imagetree.sources.source import SourceKind
@@ -21,6 +21,8 @@ from imagetree.sources.source import SourceKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
+
+    from imagetree.database.queries import ImageRow
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in a file's place must not block
 _FOLDER_FLAGS = _FLAGS | os.O_DIRECTORY
@@ -145,7 +147,7 @@ class ImageReader:
         return self._sources[source_id]
 
     def _fault(self, row: ImageRow, what: str) -> DatabaseError:
-        source = self._sources[row.source_id].path
+        source = self._sources[row.source_id].location
         return DatabaseError(
             f"image {row.name!r} in {source}: {what}",
             hint=f"import the source again: imagetree database import {source}",
@@ -155,18 +157,18 @@ class ImageReader:
 def _open_checked(source: SourceRow, *, is_folder: bool) -> int:
     """A descriptor of a source that is as it was imported."""
     try:
-        fd = os.open(Path(source.path), _FOLDER_FLAGS if is_folder else _FLAGS)
+        fd = os.open(Path(source.location), _FOLDER_FLAGS if is_folder else _FLAGS)
     except OSError as error:
         raise DatabaseError(
-            f"{source.path}: the source cannot be opened ({error.strerror})",
+            f"{source.location}: the source cannot be opened ({error.strerror})",
             hint="put it back where it was when it was imported, or import it where it is now",
         ) from error
     facts = os.fstat(fd)
-    if is_folder or (facts.st_size, facts.st_mtime_ns) == (source.size_bytes, source.mtime_ns):
+    if is_folder or (facts.st_size, str(facts.st_mtime_ns)) == (source.size_bytes, source.version):
         return fd
     os.close(fd)
     raise DatabaseError(
-        f"{source.path}: changed since it was imported "
+        f"{source.location}: changed since it was imported "
         f"(expected {source.size_bytes} bytes, got {facts.st_size}, or another time of change)",
-        hint=f"import it again: imagetree database import {source.path}",
+        hint=f"import it again: imagetree database import {source.location}",
     )

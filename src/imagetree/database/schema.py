@@ -1,7 +1,8 @@
 """The tables of the image database, the same on SQLite and PostgreSQL.
 
-Only tables stand here; every SELECT is in `queries`. A row of `images` is kept small, because there
-may be fourteen million: a synset is its eight digits, and a name has no ending.
+Only tables stand here; every SELECT is in `queries` and its neighbours. A row of `images` is kept
+small, because there may be fourteen million: a synset is its eight digits, and a name has neither
+its ending nor the wnid before it. The steps from an older schema are in `imagetree.migrations`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from enum import IntEnum
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -20,7 +23,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+REVISION = "0002"
+"""The newest step of `imagetree.migrations`, which these tables are."""
 FORMAT = "imagetree database"
 
 
@@ -28,16 +32,23 @@ class State(IntEnum):
     """What may be done with an image; only `OK` ones are counted, shown and trained on."""
 
     OK = 0
-    QUARANTINED = 1  # found bad when it was decoded
+    QUARANTINED = 1  # found bad when it was decoded, a duplicate, or voted out
     REMOVED = 2  # taken down; stays so when its source is imported again
 
 
+# Sorted by bytes on every engine, so that a page begins at the same image on each.
+Name = String().with_variant(String(collation="C"), "postgresql")
+
 metadata = MetaData()
+
+alembic_version = Table(
+    "alembic_version", metadata, Column("version_num", String(32), primary_key=True)
+)
 
 meta = Table(
     "meta",
     metadata,
-    Column("key", String, primary_key=True),  # "format" and "schema_version"
+    Column("key", String, primary_key=True),  # "format" and "revision"
     Column("value", String, nullable=False),
 )
 
@@ -45,13 +56,14 @@ sources = Table(
     "sources",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("path", String, nullable=False, unique=True),  # absolute
+    Column("location", String, nullable=False, unique=True),  # absolute path, or URL
     Column("kind", String, nullable=False),  # a SourceKind
     Column("size_bytes", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger, nullable=False),
+    Column("version", String, nullable=False),  # of its bytes: time of change in ns, or ETag
     Column("labels_path", String),
     Column("labels_sha256", String),
     Column("imported_at", String, nullable=False),  # UTC, ISO 8601
+    Column("resume_at", String),  # where an import that was broken off goes on; NULL when done
 )
 
 images = Table(
@@ -60,10 +72,10 @@ images = Table(
     Column("id", Integer, primary_key=True),
     Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
     Column("synset", Integer, nullable=False),  # the digits of the wnid
-    Column("name", String, nullable=False),
-    Column("offset", BigInteger, nullable=False),  # 0 in a folder
-    Column("length", Integer, nullable=False),
-    Column("path", String),  # below the folder; NULL in an archive
+    Column("name", Name, nullable=False),  # see `stored_name`
+    Column("offset", BigInteger, nullable=False),  # 0 for a whole file; in parquet the row
+    Column("length", Integer, nullable=False),  # 0 where it is not known before it is read
+    Column("path", String),  # below a folder, or URL; NULL where the source is the file
     Column("state", SmallInteger, nullable=False),  # a State
     UniqueConstraint("synset", "name"),  # also the index by which a synset's images are found
 )
@@ -73,6 +85,9 @@ synset_counts = Table(
     metadata,
     Column("synset", Integer, primary_key=True, autoincrement=False),
     Column("num_images", Integer, nullable=False),  # in state OK, its own only
+    Column("num_quarantined", Integer, nullable=False),
+    Column("num_removed", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),  # of those in state OK
 )
 
 problems = Table(
@@ -80,12 +95,72 @@ problems = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
-    # NULL where the item was never imported; set where an image was found bad later
+    # NULL where the item was never imported; set where an image was set aside later
     Column("image_id", Integer, ForeignKey("images.id", ondelete="CASCADE"), index=True),
     Column("item", String, nullable=False),
     Column("offset", BigInteger, nullable=False),
     Column("reason", String, nullable=False),
     Column("seen_at", String, nullable=False),  # UTC, ISO 8601
+)
+
+image_facts = Table(  # of an image that was read and decoded
+    "image_facts",
+    metadata,
+    Column("image_id", Integer, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("format", String, nullable=False),  # by content: JPEG, PNG, ...
+    Column("width", Integer, nullable=False),  # pixels, as stored in the file
+    Column("height", Integer, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("phash", BigInteger),  # perceptual hash, 64 bits as a signed number
+    Column("traits", SmallInteger, nullable=False),  # bits of a Trait
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("image_id", Integer, ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("voter", String, nullable=False),
+    Column("is_match", Boolean, nullable=False),  # the image shows its synset
+    Column("voted_at", String, nullable=False),  # UTC, ISO 8601
+    UniqueConstraint("image_id", "voter"),
+)
+
+gold = Table(  # images whose truth is known, by which voters are judged
+    "gold",
+    metadata,
+    Column("image_id", Integer, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("is_match", Boolean, nullable=False),
+)
+
+hidden_synsets = Table(
+    "hidden_synsets",
+    metadata,
+    Column("synset", Integer, primary_key=True, autoincrement=False),
+    Column("subtree", Boolean, nullable=False),  # all below it are hidden too
+    Column("reason", String, nullable=False),
+    Column("hidden_at", String, nullable=False),  # UTC, ISO 8601
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("created_at", String, nullable=False),  # UTC, ISO 8601
+    Column("num_images", Integer, nullable=False),
+    Column("num_synsets", Integer, nullable=False),
+    Column("sha256", String, nullable=False),  # of all its synsets' digests
+)
+
+release_synsets = Table(
+    "release_synsets",
+    metadata,
+    Column("release_id", Integer, ForeignKey("releases.id"), primary_key=True),
+    Column("synset", Integer, primary_key=True, autoincrement=False),
+    Column("num_images", Integer, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),  # of its names
+    Column("names", LargeBinary, nullable=False),  # sorted, a line each, compressed by zlib
 )
 
 
@@ -105,3 +180,21 @@ def wnid_of(synset: int) -> str:
     'n02084071'
     """
     return f"n{synset:08d}"
+
+
+def stored_name(name: str, wnid: str) -> str:
+    """A name as it is stored: without the wnid that ImageNet's names begin with.
+
+    >>> stored_name("n02084071_17", "n02084071"), stored_name("val_17", "n02084071")
+    ('_17', 'val_17')
+    """
+    return name[9:] if name.startswith(f"{wnid}_") else name
+
+
+def full_name(stored: str, wnid: str) -> str:
+    """A name as it is shown; the other way of `stored_name`.
+
+    >>> full_name("_17", "n02084071"), full_name("val_17", "n02084071")
+    ('n02084071_17', 'val_17')
+    """
+    return wnid + stored if stored.startswith("_") else stored

@@ -1,16 +1,18 @@
 """Opening an image database, and its transactions; what is in it is for `queries` and `ingest`.
 
 SQLite is set so that what was reported as done survives a killed process and a power cut: a
-write-ahead log, flushed to the disk at every commit. Any number read while one writes.
+write-ahead log, flushed to the disk at every commit. Any number read while one writes. On
+PostgreSQL a reading transaction sees one state too (REPEATABLE READ).
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import URL, create_engine, event, exc, insert, inspect, make_url, select
+from sqlalchemy import URL, create_engine, event, exc, func, insert, inspect, make_url, select
 
 from imagetree.database import schema
 from imagetree.errors import DatabaseError
@@ -22,12 +24,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 BUSY_TIMEOUT_SECONDS = 60
+_JOURNAL_ATTEMPTS = 500
+_MAKERS_LOCK = 0x696D6167  # of PostgreSQL, held while tables are made
 _BEGIN = "imagetree_begin"  # option of a connection: the statement that begins a transaction
 _SQLITE_MAGIC = b"SQLite format 3\0"
+_CACHE_KIB = 64 << 10
 _IMPORT_HINT = "make one: imagetree database import ARCHIVE --database PATH"
 _HINTS = {
-    "disk is full": "free some space; nothing of this import was kept",
-    "no space left": "free some space; nothing of this import was kept",
+    "disk is full": "free some space and run the command again; what was reported is kept",
+    "no space left": "free some space and run the command again; what was reported is kept",
     "is locked": "another process writes to it; try again when that is done",
     "readonly": "the file or its folder may not be written; copy it elsewhere",
     "malformed": "the file is damaged; import the archives into a new one",
@@ -46,6 +51,8 @@ class Database:
     def __init__(self, engine: Engine, place: str) -> None:
         self.engine = engine
         self.place = place
+        self.kept: dict[str, tuple[Any, Any]] = {}
+        """What `counting` has computed, and of which state of the database."""
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +76,11 @@ class Database:
         Raises:
             DatabaseError: the engine reports an error; every other exception passes as it is.
         """
-        with translated(self.place), self.engine.connect() as connection, connection.begin():
-            yield connection
+        with translated(self.place), self.engine.connect() as connection:
+            if self.engine.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -89,7 +99,7 @@ def open_database(place: str | Path, *, create: bool = False) -> Database:
     """Open an image database.
 
     Args:
-        place: path of an SQLite file, or a URL of SQLAlchemy (`postgresql+psycopg://...`).
+        place: path of an SQLite file, or a URL of SQLAlchemy (`postgresql://user@host/name`).
         create: make the file or the tables if they are missing.
 
     Raises:
@@ -101,21 +111,7 @@ def open_database(place: str | Path, *, create: bool = False) -> Database:
     ...         database.engine.dialect.name
     'sqlite'
     """
-    url, path = _parse_place(place)
-    shown = str(path or url)  # a URL shows its password as ***
-    if path is not None:
-        _check_file(path, create)
-    try:
-        engine = create_engine(url)
-    except (ImportError, exc.ArgumentError) as error:
-        raise DatabaseError(
-            f"{shown}: no driver for this database ({error})",
-            hint="install it, for example: pip install 'psycopg[binary]'",
-        ) from error
-    if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    database = Database(engine, shown)
+    database = _connect(place, create)
     try:
         _check_schema(database, create)
     except BaseException:
@@ -137,6 +133,25 @@ def translated(place: str) -> Iterator[None]:
         raise DatabaseError(f"{place}: {reason}", hint=hint) from error
 
 
+def _connect(place: str | Path, create: bool) -> Database:
+    """The database at a place, whatever tables it has."""
+    url, path = _parse_place(place)
+    shown = str(path or url)  # a URL shows its password as ***
+    if path is not None:
+        _check_file(path, create)
+    try:
+        engine = create_engine(url)
+    except (ImportError, exc.ArgumentError) as error:
+        raise DatabaseError(
+            f"{shown}: no driver for this database ({error})",
+            hint="install it, for example: pip install 'imagetree[postgresql]'",
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine, shown)
+
+
 def _parse_place(place: str | Path) -> tuple[URL, Path | None]:
     """The URL, and the path where it is an SQLite file."""
     if isinstance(place, Path) or "://" not in place:
@@ -146,6 +161,8 @@ def _parse_place(place: str | Path) -> tuple[URL, Path | None]:
         url = make_url(place)
     except exc.ArgumentError as error:
         raise DatabaseError(f"{place!r} is no database URL ({error})") from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite":
         return url, None
     if url.database in {None, "", ":memory:"}:
@@ -177,39 +194,93 @@ def _make_folder(path: Path) -> None:
         ) from error
 
 
+def upgrade(place: str | Path) -> tuple[str, str]:
+    """Bring a database that an older imagetree made to the newest schema, in one transaction.
+
+    Args:
+        place: as for `open_database`.
+
+    Returns:
+        Its revision before, and now.
+
+    Raises:
+        DatabaseError: nothing is there, or a newer imagetree made it.
+    """
+    with _connect(place, create=False) as database:
+        before = _revision_of(database, create=False)
+        if before != schema.REVISION:
+            _run_migrations(database, before)
+        return before, schema.REVISION
+
+
 def _check_schema(database: Database, create: bool) -> None:
+    revision = _revision_of(database, create)
+    if revision == schema.REVISION:
+        return
+    if revision > schema.REVISION:
+        raise DatabaseError(
+            f"{database.place}: schema {revision} (this imagetree knows {schema.REVISION})",
+            hint="upgrade imagetree",
+        )
+    raise DatabaseError(
+        f"{database.place}: an older imagetree made it "
+        f"(schema {revision}, expected {schema.REVISION})",
+        hint=f"bring it up to date: imagetree database upgrade --database {database.place}",
+    )
+
+
+def _revision_of(database: Database, create: bool) -> str:
+    """The revision of its tables, which are made first where there are none and that is wanted."""
     with database.reading() as connection:
         tables = inspect(connection).get_table_names()
         rows = connection.execute(select(schema.meta)).all() if "meta" in tables else []
+        versions = schema.alembic_version
+        revision = connection.scalar(select(versions)) if versions.name in tables else None
     if not tables and create:
         _create_tables(database)
-        return
+        return schema.REVISION
     if not tables:
         raise DatabaseError(f"{database.place}: the database is empty", hint=_IMPORT_HINT)
-    facts = {str(key): str(value) for key, value in rows}
+    facts = {str(key): value for key, value in rows}
     if facts.get("format") != schema.FORMAT:
         raise DatabaseError(f"{database.place}: is no imagetree database", hint=_IMPORT_HINT)
-    version = int(facts["schema_version"])
-    if version != schema.SCHEMA_VERSION:
-        raise DatabaseError(
-            f"{database.place}: schema {version} (this imagetree knows {schema.SCHEMA_VERSION})",
-            hint="upgrade imagetree, or import the archives into a new database",
-        )
+    return str(revision or "0001")  # the first schema was made without Alembic
 
 
 def _create_tables(database: Database) -> None:
     """Make the tables in one transaction; another process that is doing so is waited for."""
     if database.engine.dialect.name == "sqlite":
-        with translated(database.place), database.engine.connect() as connection:
-            connection = connection.execution_options(**{_BEGIN: ""})  # the mode is set outside one
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        with translated(database.place):
+            _set_journal(database)
     with database.writing() as connection:
+        if database.engine.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_MAKERS_LOCK)))
         if inspect(connection).get_table_names():
             return
         schema.metadata.create_all(connection)
-        facts = {"format": schema.FORMAT, "schema_version": str(schema.SCHEMA_VERSION)}
+        facts = {"format": schema.FORMAT, "revision": "1"}
         rows = [{"key": key, "value": value} for key, value in facts.items()]
         connection.execute(insert(schema.meta), rows)
+        connection.execute(insert(schema.alembic_version).values(version_num=schema.REVISION))
+
+
+def _run_migrations(database: Database, revision: str) -> None:
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.script import ScriptDirectory
+
+    import imagetree.migrations
+
+    folder = str(Path(imagetree.migrations.__file__).parent)
+    script = ScriptDirectory(folder, version_locations=[folder])
+    with database.writing() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"fn": lambda now, _: script._upgrade_revs("head", now)}
+        )
+        if context.get_current_revision() is None:
+            context.stamp(script, revision)
+        with Operations.context(context):
+            context.run_migrations()
 
 
 def _set_up_sqlite(driver_connection: Any, _record: object) -> None:
@@ -219,7 +290,26 @@ def _set_up_sqlite(driver_connection: Any, _record: object) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_SECONDS}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor.close()
+
+
+def _set_journal(database: Database) -> None:
+    """Write ahead; of two that make a database at once one finds it locked, without SQLite's wait.
+
+    The mode stays with the file.
+    """
+    for attempt in range(_JOURNAL_ATTEMPTS):
+        try:
+            with database.engine.connect() as connection:
+                connection = connection.execution_options(**{_BEGIN: ""})  # not in a transaction
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        except exc.OperationalError as error:
+            if "locked" not in str(error) or attempt == _JOURNAL_ATTEMPTS - 1:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -15,7 +15,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from imagetree.database.queries import counts, locate, set_all_aside
+from imagetree.database.journal import set_all_aside
+from imagetree.database.queries import counts, locate
 from imagetree.database.reading import ImageReader
 from imagetree.errors import DatabaseError
 from imagetree.sources.decoding import decode_image

@@ -15,9 +15,12 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from imagetree.errors import DatabaseError
+from imagetree.errors import DatabaseError, WordnetError
 from imagetree.sources.entries import (
     FoundImage,
     SetAside,
@@ -29,10 +32,10 @@ from imagetree.sources.entries import (
 )
 from imagetree.sources.labels import Archive, Labels, assign_labels, load_labels
 from imagetree.sources.tarscan import Member, Problem, fault_of_name, printable, scan_tar
+from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd", b"PK": "zip"}
 
@@ -46,40 +49,78 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class SourceOptions:
+    """What a source does not say of itself.
+
+    Args:
+        labels: file with the labels of a flat tar.
+    """
+
+    labels: Path | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """A place to import from, as it was found.
 
     Args:
-        path: absolute.
+        location: absolute path.
         kind: how it is laid out.
         size_bytes: of an archive; 0 for a folder, whose files are looked at one by one.
-        mtime_ns: time of an archive's last change; 0 for a folder.
+        version: time of an archive's last change; empty for a folder.
         labels: the labels of a flat tar, None for the other kinds.
     """
 
-    path: Path
+    location: str
     kind: SourceKind
     size_bytes: int
-    mtime_ns: int
+    version: str
     labels: Labels | None
 
+    @property
+    def labels_path(self) -> Path | None:
+        """Of the labels."""
+        return self.labels.path if self.labels else None
 
-def find_source(path: Path, labels_path: Path | None = None) -> Source:
+    @property
+    def labels_sha256(self) -> str | None:
+        """Of the labels."""
+        return self.labels.sha256 if self.labels else None
+
+
+class Batch(NamedTuple):
+    """Some images of a source, in its order.
+
+    Args:
+        images: what was found.
+        set_aside: what was not taken, and why.
+        done_bytes: how far the scan is, of the source's size.
+        resume: given to `scan_source`, the scan goes on after this batch.
+    """
+
+    images: list[FoundImage]
+    set_aside: list[SetAside]
+    done_bytes: int
+    resume: str
+
+
+def find_source(location: str | Path, options: SourceOptions | None = None) -> Source:
     """See what a path holds.
 
     Raises:
         DatabaseError: nothing is there, it is neither tar nor folder, or the labels are missing,
             faulty or not wanted.
     """
-    path = path.resolve()
+    path = Path(location).resolve()
+    labels_path = options.labels if options else None
     if any("\ud800" <= c <= "\udfff" for c in str(path)):
         raise DatabaseError(f"{printable(str(path))}: the path is not UTF-8")
     if path.is_dir():
-        kind, size_bytes, mtime_ns = SourceKind.FOLDER, 0, 0
+        kind, size_bytes, version = SourceKind.FOLDER, 0, ""
     else:
         with _opened(path) as (fd, facts):
             kind = _kind_of_tar(path, fd, facts.st_size)
-            size_bytes, mtime_ns = facts.st_size, facts.st_mtime_ns
+            size_bytes, version = facts.st_size, str(facts.st_mtime_ns)
     if kind is SourceKind.FLAT_TAR and labels_path is None:
         raise DatabaseError(
             f"{path}: the images lie in one flat archive, which does not say what they show",
@@ -91,42 +132,63 @@ def find_source(path: Path, labels_path: Path | None = None) -> Source:
             hint="import it without --labels",
         )
     labels = load_labels(labels_path.resolve()) if labels_path else None
-    return Source(path, kind, size_bytes, mtime_ns, labels)
+    return Source(str(path), kind, size_bytes, version, labels)
 
 
-def scan_source(
-    source: Source, fault_of_wnid: Callable[[str], str]
-) -> Iterator[FoundImage | SetAside]:
+def scan_source(source: Source, resume: str = "") -> Iterator[Batch]:
     """The images of a source, and what is set aside.
-
-    Args:
-        source: from `find_source`.
-        fault_of_wnid: why a wnid is refused; empty for a noun of WordNet 3.0.
-
-    Returns:
-        Images and other items; in the archive's order, in a folder by wnid and name.
 
     Raises:
         DatabaseError: the source cannot be read, has changed since it was found, or its labels do
             not fit.
     """
+    items = _scan(source, fault_of_wnid)
+    number = int(resume or 0)
+    for _ in islice(items, number):
+        pass
+    while chunk := list(islice(items, _BATCH)):
+        number += len(chunk)
+        images = [item for item in chunk if isinstance(item, FoundImage)]
+        set_aside = [item for item in chunk if isinstance(item, SetAside)]
+        last = images[-1] if images else None
+        yield Batch(images, set_aside, last.offset + last.length if last else 0, str(number))
+
+
+_BATCH = 5000
+
+
+@cache
+def fault_of_wnid(wnid: str) -> str:
+    """Why a wnid is refused; empty for a noun of WordNet 3.0.
+
+    >>> fault_of_wnid("n02084071"), fault_of_wnid("dog")[:17]
+    ('', "'dog' is no wnid ")
+    """
+    try:
+        load_nouns().index_of(wnid)
+    except WordnetError as error:
+        return error.message
+    return ""
+
+
+def _scan(source: Source, fault_of_wnid: Callable[[str], str]) -> Iterator[FoundImage | SetAside]:
     try:
         if source.kind is SourceKind.FOLDER:
-            yield from _scan_folder(source.path, fault_of_wnid)
+            yield from _scan_folder(Path(source.location), fault_of_wnid)
             return
-        with _opened(source.path) as (fd, _):
+        with _opened(Path(source.location)) as (fd, _):
             if source.kind is SourceKind.TAR_OF_TARS:
                 yield from _scan_tar_of_tars(fd, source.size_bytes, fault_of_wnid)
             else:
                 yield from _scan_flat_tar(fd, source, fault_of_wnid)
             facts = os.fstat(fd)
-            if (facts.st_size, facts.st_mtime_ns) != (source.size_bytes, source.mtime_ns):
+            if (facts.st_size, str(facts.st_mtime_ns)) != (source.size_bytes, source.version):
                 raise DatabaseError(
-                    f"{source.path}: changed while it was imported",
+                    f"{source.location}: changed while it was imported",
                     hint="import it again when nothing writes to it any more",
                 )
     except OSError as error:
-        raise DatabaseError(f"{source.path}: cannot be read ({error.strerror})") from error
+        raise DatabaseError(f"{source.location}: cannot be read ({error.strerror})") from error
 
 
 @contextmanager

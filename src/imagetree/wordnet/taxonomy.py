@@ -179,8 +179,6 @@ def closure(wnids: Iterable[str], *, instances: bool = False) -> tuple[str, ...]
 def subtree_sums(values: IntArray, *, instances: bool = False) -> NDArray[np.int64]:
     """For every synset the sum of its own value and those of its descendants, each once.
 
-    Its time grows with the number of values that are not zero.
-
     Args:
         values: of all synsets by index; integers (N,).
         instances: count an instance under what it is an instance of.
@@ -201,10 +199,9 @@ def subtree_sums(values: IntArray, *, instances: bool = False) -> NDArray[np.int
             f"subtree sums: one value for each synset (expected shape ({len(load_nouns())},), "
             f"got {values.shape})"
         )
-    members = np.flatnonzero(values)
-    which, above = _closure_pairs(members, instances=instances)
+    table = _ancestor_table(instances=instances)
     sums = np.zeros(len(values), dtype=np.int64)
-    np.add.at(sums, above, values[members].astype(np.int64)[which])
+    np.add.at(sums, table.ancestors, np.repeat(values.astype(np.int64)[table.nodes], table.lengths))
     return sums
 
 
@@ -277,22 +274,56 @@ def _longest_ways(sources: IntArray, adjacency: _Adjacency) -> NDArray[np.int16]
     return lengths
 
 
+class _AncestorTable(NamedTuple):
+    """Every synset's ancestors and itself, each once, in rows one after the other.
+
+    Row k is of nodes[k], has lengths[k] entries and begins at starts[nodes[k]] of `ancestors`.
+    """
+
+    nodes: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ancestors: NDArray[np.int32]
+
+
+@functools.cache
+def _ancestor_table(*, instances: bool) -> _AncestorTable:
+    """Level by level from the top: a row is the synset and the rows of its hypernyms."""
+    up, down = _edges(instances=instances)
+    num_nouns = len(load_nouns())
+    level = _longest_ways(np.flatnonzero(np.diff(up.starts) == 0), down)
+    order = np.argsort(level, kind="stable").astype(np.int32)
+    starts, lengths = np.zeros(num_nouns, np.int64), np.zeros(num_nouns, np.int64)
+    rows = np.empty(0, np.int32)
+    for nodes in np.split(order, np.cumsum(np.bincount(level))[:-1]):
+        which, parents = _expand(up, nodes)
+        above = np.repeat(which, lengths[parents])
+        ancestors = rows[_ranges(starts[parents], lengths[parents])]
+        pairs = np.concatenate([np.arange(len(nodes)), above]) * num_nouns
+        pairs = np.unique(pairs + np.concatenate([nodes, ancestors]))
+        lengths[nodes] = np.bincount(pairs // num_nouns, minlength=len(nodes))
+        starts[nodes] = len(rows) + np.cumsum(lengths[nodes]) - lengths[nodes]
+        rows = np.concatenate([rows, (pairs % num_nouns).astype(np.int32)])
+    return _AncestorTable(order, lengths[order], starts, rows)
+
+
+def _ranges(starts: IntArray, lengths: IntArray) -> NDArray[np.int64]:
+    """The numbers starts[i], ..., starts[i] + lengths[i] - 1 for each i, one after the other."""
+    before: NDArray[np.int64] = np.cumsum(lengths) - lengths
+    places: NDArray[np.int64] = np.repeat(starts - before, lengths)
+    return np.arange(len(places)) + places
+
+
 def _closure_pairs(
     members: IntArray, *, instances: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Every (position in members, ancestor or self) once, sorted by both."""
-    num_nouns = len(load_nouns())
-    up = _edges(instances=instances).up
-    levels = [np.empty(0, dtype=np.int64)]
-    which, nodes = np.arange(len(members)), members
-    while len(nodes):
-        pairs = np.unique(which * num_nouns + nodes)
-        levels.append(pairs)
-        which, nodes = np.divmod(pairs, num_nouns)
-        origin, nodes = _expand(up, nodes)
-        which = which[origin]
-    pairs = np.unique(np.concatenate(levels))
-    return pairs // num_nouns, pairs % num_nouns
+    table = _ancestor_table(instances=instances)
+    num_rows = np.zeros(len(table.starts), np.int64)
+    num_rows[table.nodes] = table.lengths
+    lengths = num_rows[members]
+    which = np.repeat(np.arange(len(members)), lengths)
+    return which, table.ancestors[_ranges(table.starts[members], lengths)]
 
 
 def _cost_of_members(members: NDArray[np.int32], *, instances: bool) -> NDArray[np.int16]:

@@ -1,0 +1,152 @@
+"""What was imported, what was not and why; and images brought from one state to another."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import insert, select, update
+
+from imagetree.database import schema
+from imagetree.database.counting import Changes, write_changes
+from imagetree.database.schema import State, images
+from imagetree.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from imagetree.database.store import Database
+
+
+class SourceRow(NamedTuple):
+    """An imported source.
+
+    Args:
+        id: its number in the database.
+        location: absolute path, or URL.
+        kind: how it is laid out; a SourceKind.
+        size_bytes: of an archive or table; 0 for a folder.
+        version: of its bytes, see `sources.places`; empty for a folder.
+        labels_path: of the labels or the mapping it was imported with.
+        labels_sha256: of that file.
+        imported_at: UTC, ISO 8601; when it last changed the database.
+        resume_at: where its import goes on; None when it was imported whole.
+    """
+
+    id: int
+    location: str
+    kind: str
+    size_bytes: int
+    version: str
+    labels_path: str | None
+    labels_sha256: str | None
+    imported_at: str
+    resume_at: str | None
+
+
+class ProblemRow(NamedTuple):
+    """What was not imported, or was set aside later; `image_id` is None for the former."""
+
+    source: str
+    item: str
+    offset: int
+    reason: str
+    seen_at: str
+    image_id: int | None
+
+
+def sources(database: Database) -> tuple[SourceRow, ...]:
+    """The imported sources in the order of their first import."""
+    query = select(schema.sources).order_by(schema.sources.c.id)
+    with database.reading() as connection:
+        return tuple(SourceRow(*row) for row in connection.execute(query))
+
+
+def problems(database: Database) -> tuple[ProblemRow, ...]:
+    """Everything that was set aside, in the order in which it was seen."""
+    table = schema.problems
+    query = (
+        select(
+            schema.sources.c.location,
+            table.c.item,
+            table.c.offset,
+            table.c.reason,
+            table.c.seen_at,
+            table.c.image_id,
+        )
+        .join_from(table, schema.sources)
+        .order_by(table.c.id)
+    )
+    with database.reading() as connection:
+        return tuple(ProblemRow(*row) for row in connection.execute(query))
+
+
+def set_aside(database: Database, image_id: int, reason: str) -> None:
+    """Quarantine an image that was found to be bad; it is no longer counted or returned.
+
+    Raises:
+        DatabaseError: there is no such image.
+    """
+    set_all_aside(database, {image_id: reason})
+
+
+def set_all_aside(database: Database, reasons: Mapping[int, str]) -> None:
+    """Quarantine images, all in one transaction; those that are not in state ok stay as they are.
+
+    Args:
+        database: where they are.
+        reasons: what is wrong, by the id of the image.
+
+    Raises:
+        DatabaseError: there is no image of one of the ids.
+    """
+    with database.writing() as connection:
+        change_states(connection, reasons, {State.OK}, State.QUARANTINED)
+
+
+def change_states(
+    connection: Connection, reasons: Mapping[int, str], before: set[State], after: State
+) -> int:
+    """Bring images from one of some states to another, note why, and keep the counts true.
+
+    Args:
+        connection: of a transaction that writes.
+        reasons: why, by the id of the image.
+        before: images in other states stay as they are.
+        after: the new state.
+
+    Returns:
+        How many images have changed.
+
+    Raises:
+        DatabaseError: there is no image of one of the ids.
+    """
+    changes, num_changed = Changes(), 0
+    for image_id, reason in sorted(reasons.items()):
+        row = connection.execute(select(images).where(images.c.id == image_id)).one_or_none()
+        if row is None:
+            raise DatabaseError(f"no image has the id {image_id}", hint="imagetree database check")
+        if row.state not in before:
+            continue
+        here = update(images).where(images.c.id == image_id)
+        connection.execute(here.values(state=int(after)))
+        problem = {
+            "source_id": row.source_id,
+            "image_id": image_id,
+            "item": row.path or schema.full_name(row.name, schema.wnid_of(row.synset)),
+            "offset": row.offset,
+            "reason": reason,
+            "seen_at": utc_now(),
+        }
+        connection.execute(insert(schema.problems), problem)
+        changes.move(row.synset, row.length, row.state, after)
+        num_changed += 1
+    write_changes(connection, changes)
+    return num_changed
+
+
+def utc_now() -> str:
+    """The time to be stored: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
