@@ -17,6 +17,7 @@ FLOORS = (
     "files",
     "wordnet",
     "sources",
+    "migrations",
     "database",
     "curation",
     "export",

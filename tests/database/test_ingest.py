@@ -24,7 +24,6 @@ from imagetree.database import (
 from imagetree.database.closure import descendants
 from imagetree.errors import DatabaseError
 from imagetree.sources.source import SourceOptions
-from imagetree.sources.tarscan import Member, scan_tar
 
 DOG, CAT, CHIHUAHUA = "n02084071", "n02121808", "n02085620"
 
@@ -55,7 +54,7 @@ def test_report_and_rows(database, train_tar, jpegs):
     calls = []
     report = import_source(database, train_tar, progress=lambda *numbers: calls.append(numbers))
     assert report.source == str(train_tar)
-    assert (report.kind, report.num_found, report.num_added) == ("tar of tars", 5, 5)
+    assert (report.layout, report.num_found, report.num_added) == ("tar per class", 5, 5)
     assert (report.num_known, report.num_gone, report.num_synsets) == (0, 0, 2)
     assert report.bytes == sum(map(len, jpegs[:5]))
     assert report.set_aside == ()
@@ -162,17 +161,26 @@ def test_faulty_labels_import_nothing(database, val_tar, val_labels):
     assert journal.sources(database) == ()
 
 
-def test_interrupt_rolls_back(database, train_tar):
-    """Ctrl-C in the middle leaves nothing half done."""
+def test_interrupt_keeps_what_was_told(database, train_tar):
+    """Ctrl-C leaves what the progress has told, says where to go on, and the import does."""
 
     def interrupt(*_numbers):
         raise KeyboardInterrupt("at once")
 
     with pytest.raises(KeyboardInterrupt, match=r"^at once$"):
         import_source(database, train_tar, progress=interrupt)
-    assert journal.sources(database) == ()
-    assert counts(database) == {}
-    assert import_source(database, train_tar).num_added == 5
+    (source,) = journal.sources(database)
+    assert source.resume_at is not None
+    assert counts(database) == {DOG: 3, CAT: 2}
+    check_counts(database)
+    report = import_source(database, train_tar)
+    assert (report.num_found, report.num_added, report.num_known, report.num_synsets) == (
+        5,
+        0,
+        5,
+        2,
+    )
+    assert journal.sources(database)[0].resume_at is None
 
 
 @pytest.fixture
@@ -297,12 +305,6 @@ def test_imagenette(imagenette, tmp_path):
         assert train.set_aside == val.set_aside == ()
         check_counts(database)
     assert path.stat().st_size < 3_000_000
-    descriptor = os.open(imagenette / "val.tar", os.O_RDONLY)
-    try:
-        found = list(scan_tar(descriptor, 0, os.fstat(descriptor).st_size))
-    finally:
-        os.close(descriptor)
-    assert sum(isinstance(item, Member) for item in found) == 1963
 
 
 def test_moved_archive_is_another_source(database, train_tar, tmp_path):

@@ -179,7 +179,11 @@ def test_set_aside(filled):
 def test_sources(filled, train_tar, val_tar, val_labels):
     """Sources are listed with what identifies them."""
     first, second = journal.sources(filled)
-    assert (first.location, first.kind, first.labels_path) == (str(train_tar), "tar of tars", None)
+    assert (first.location, first.layout, first.labels_path) == (
+        str(train_tar),
+        "tar per class",
+        None,
+    )
     assert (second.location, second.labels_path) == (str(val_tar), str(val_labels))
     assert (first.size_bytes, first.version) == (
         train_tar.stat().st_size,

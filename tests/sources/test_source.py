@@ -1,4 +1,4 @@
-"""What is found in the three kinds of sources, and what is refused."""
+"""What is found in tars and folders, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import tarfile
 import pytest
 
 from imagetree.errors import DatabaseError
-from imagetree.sources.entries import FoundImage, SetAside
-from imagetree.sources.source import SourceKind, find_source, scan_source
+from imagetree.sources.layouts import Layout
+from imagetree.sources.source import SourceOptions, find_source, scan_source
 
 DOG, CAT, CHIHUAHUA, DOG_31 = "n02084071", "n02121808", "n02085620", "n02086723"
 
 
 def scan(path, labels=None):
-    found = list(scan_source(find_source(path, labels), fault_of_wnid))
-    images = [item for item in found if isinstance(item, FoundImage)]
-    return images, [item for item in found if isinstance(item, SetAside)]
+    batches = list(scan_source(find_source(path, SourceOptions(labels=labels))))
+    images = [image for batch in batches for image in batch.images]
+    return images, [item for batch in batches for item in batch.set_aside]
 
 
 def test_tar_of_tars(train_tar, jpegs):
     """Every image of the inner archives is found where its bytes are, in the archive's order."""
-    assert find_source(train_tar).kind is SourceKind.TAR_OF_TARS
+    assert find_source(train_tar).layout is Layout.TARS
     images, others = scan(train_tar)
     assert [(image.wnid, image.name) for image in images] == [
         *((DOG, f"{DOG}_{n}") for n in range(3)),
@@ -66,7 +66,7 @@ def test_labels_without_folder_fit_members_in_one(tmp_path, write_tar, val_label
 
 
 def test_folder_per_class(class_folder):
-    """Images of a folder come sorted by wnid and name, named as ImageNet names them."""
+    """Images of a folder come sorted by path, named as ImageNet names them."""
     images, others = scan(class_folder)
     assert [(i.wnid, i.name, i.path) for i in images] == [
         (DOG, f"{DOG}_b", f"{DOG}/b.jpg"),
@@ -103,15 +103,15 @@ def test_what_is_no_image_is_set_aside(tmp_path, write_tar, jpegs):
 def test_unknown_synsets_are_set_aside_whole(tmp_path, write_tar, train_tar, jpegs):
     """An inner archive of no noun of 3.0 is one item; an offset of WordNet 3.1 is told as such."""
     dogs = write_tar(None, [("a.jpg", jpegs[0])])
-    members = [(f"{DOG_31}.tar", dogs), ("dogs.tar", dogs), ("x.jpg", b"x"), (f"{DOG}.tar", dogs)]
+    members = [(f"{DOG_31}.tar", dogs), ("dgos.tar", dogs), ("x.txt", b"x"), (f"{DOG}.tar", dogs)]
     images, others = scan(write_tar(tmp_path / "t.tar", members))
     assert [image.wnid for image in images] == [DOG]
-    assert [other.item for other in others] == [f"{DOG_31}.tar", "dogs.tar", "x.jpg"]
+    assert [other.item for other in others] == [f"{DOG_31}.tar", "dgos.tar", "x.txt"]
     assert (
         "is an offset of WordNet 3.1; in WordNet 3.0 this synset is n02084071" in others[0].reason
     )
-    assert "'dogs' is no wnid" in others[1].reason
-    assert others[2].reason == "no inner archive WNID.tar"
+    assert "'dgos' is no noun" in others[1].reason
+    assert others[2].reason == "no archive WNID.tar"
 
 
 def test_odd_things_in_a_folder_are_set_aside(class_folder, jpegs):
@@ -124,12 +124,15 @@ def test_odd_things_in_a_folder_are_set_aside(class_folder, jpegs):
     os.mkfifo(class_folder / DOG / "pipe.jpg")
     (class_folder / DOG / "zero.jpg").touch()
     images, others = scan(class_folder)
+    (class_folder / DOG / "deeper" / "x.jpg").write_bytes(jpegs[0])
+    (class_folder / DOG_31 / "x.jpg").write_bytes(jpegs[0])
+    images, others = scan(class_folder)
     assert len(images) == 3
-    assert {other.item: other.reason.split(";")[0] for other in others} == {
-        DOG_31: f"{DOG_31} is an offset of WordNet 3.1",
-        "readme.txt": "no folder WNID",
+    assert {other.item: other.reason.split(";")[0].split(" (")[0] for other in others} == {
+        DOG_31: f"1 images: {DOG_31} is an offset of WordNet 3.1",
+        "readme.txt": "no image by its name",
         "n02123045": "link, no regular file",
-        f"{DOG}/deeper": "a folder inside the folder of a synset",
+        f"{DOG}/deeper": "1 images: 'deeper' is no noun of WordNet 3.0",
         f"{DOG}/link.jpg": "link, no regular file",
         f"{DOG}/pipe.jpg": "device or pipe, no regular file",
         f"{DOG}/zero.jpg": "empty: 0 bytes",
@@ -216,11 +219,12 @@ def test_flat_tar_wants_labels(val_tar):
 
 def test_labels_are_not_ignored(train_tar, class_folder, val_labels, val_tar):
     """Labels for a source that names its synsets are refused, and missing ones named."""
-    for path in (train_tar, class_folder):
-        with pytest.raises(DatabaseError, match="labels are for a flat archive"):
-            find_source(path, val_labels)
+    with pytest.raises(DatabaseError, match="labels are for a flat container"):
+        find_source(train_tar, SourceOptions(labels=val_labels))
+    with pytest.raises(DatabaseError, match="6 faults in the labels"):
+        scan(class_folder, val_labels)
     with pytest.raises(DatabaseError, match=r"none\.tsv: the labels cannot be read"):
-        find_source(val_tar, val_labels.with_name("none.tsv"))
+        find_source(val_tar, SourceOptions(labels=val_labels.with_name("none.tsv")))
 
 
 def test_what_is_no_source(tmp_path, write_tar):
@@ -231,12 +235,12 @@ def test_what_is_no_source(tmp_path, write_tar):
     (tmp_path / "d").mkdir()
     os.mkfifo(tmp_path / "e")
     for name, message in (
-        ("missing.tar", "cannot be opened"),
-        ("a.tar", "not a tar archive with images"),
+        ("missing.tar", "No such file"),
+        ("a.tar", "not an archive or folder with images"),
         ("b.tar", r"is compressed \(gzip\)"),
         ("c.tar", "no file is in it"),
-        ("d", "no folder is in it"),
-        ("e", "neither an archive nor a folder"),
+        ("d", "no file is in it"),
+        ("e", "no regular file"),
     ):
         with pytest.raises(DatabaseError, match=message):
             scan(tmp_path / name)
@@ -255,7 +259,7 @@ def test_long_names_and_pax(tmp_path, write_tar, jpegs):
 
 def test_archive_that_changes_under_the_scan(train_tar):
     """An archive that grows while it is scanned is refused."""
-    found = scan_source(find_source(train_tar), fault_of_wnid)
+    found = scan_source(find_source(train_tar))
     next(found)
     with train_tar.open("ab") as file:
         file.write(bytes(512))

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagetree.sources import tarscan
 from imagetree.sources.tarscan import MAX_EXTENDED_BYTES, Member, Problem, scan_tar
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
@@ -23,7 +23,8 @@ def scan(data: bytes, start: int = 0, end: int | None = None) -> list[Member | P
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
-        return list(scan_tar(file.fileno(), start, len(data) if end is None else end))
+        read = partial(os.pread, file.fileno())
+        return list(scan_tar(read, start, len(data) if end is None else end))
 
 
 def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
@@ -94,18 +95,16 @@ def test_damage_never_leads_outside(flips):
             assert 0 <= item.offset <= item.offset + item.length <= len(data)
 
 
-def test_reads_headers_and_no_data(write_tar, monkeypatch):
+def test_reads_headers_and_no_data(write_tar):
     """The scan's reads are 512 bytes a header and touch no byte of a member."""
     data = write_tar(None, [(f"{n}.jpg", b"x" * (1000 * n + 1)) for n in range(20)])
     reads = []
-    real = os.pread
 
-    def pread(fd, length, offset):
+    def read(length, offset):
         reads.append((offset, offset + length))
-        return real(fd, length, offset)
+        return data[offset : offset + length]
 
-    monkeypatch.setattr(tarscan.os, "pread", pread)
-    members = scan(data)
+    members = list(scan_tar(read, 0, len(data)))
     assert len(members) == 20
     assert sum(end - start for start, end in reads) <= 512 * (20 + 3)
     for member in members:
@@ -157,6 +156,18 @@ def test_wrong_checksum_ends_the_scan():
     assert member.name == "a.jpg"
     assert problem.is_end
     assert problem.reason.startswith("header at byte 1024: not a tar header, or damaged (checksum")
+
+
+def test_checksum_is_compared_whole():
+    """Sums that differ by 65,521, which Adler-32 cannot tell apart, are told apart."""
+    block = bytearray(header("a.jpg", 0))
+    block[157:257] = b"\xff" * 100
+    block[265:345] = b"\xff" * 80
+    block[346:512] = b"\xff" * 166
+    assert scan(fix_checksum(block))[0] == Member("a.jpg", 512, 0)
+    block[148:156] = b"%06o\0 " % (int(block[148:154], 8) - 65521)
+    (problem,) = scan(bytes(block))
+    assert "not a tar header, or damaged" in problem.reason
 
 
 @pytest.mark.parametrize(
@@ -245,11 +256,13 @@ def test_global_header_counts_for_all(write_tar):
             "malformed PAX record",
         ),
         (header("x", 9, b"x") + b"9 size=-\n".ljust(512, b"\0") + bytes(512), "is no number of"),
+        (header("x", 6000, b"x") + b"6000 size=%05989d\n" % 9 + bytes(1000), "is no number of"),
         (header("x", 600, b"L") + bytes(100), "truncated: needs bytes up to 1112"),
         (
             header("x", 9, b"L") + b"a".ljust(512, b"\0") + bytes(512),
             "of an extended header is miss",
         ),
+        (header("x", 1, b"L") + b"a".ljust(512, b"\0") + header("g", 0, b"g"), "header is missing"),
         (b"\xff" * 512, "is no octal number|negative or unbounded"),
     ],
 )

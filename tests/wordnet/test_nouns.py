@@ -133,6 +133,8 @@ def test_wnids_are_sorted_and_whole(wordnet_nouns: Nouns) -> None:
         ("foxes", ["fox.n.01"]),
         ("puppies", ["puppy.n.01"]),
         ("hot dogs", ["hotdog.n.01"]),
+        ("field mice", ["vole.n.01", "field_mouse.n.02"]),
+        ("Café", ["cafe.n.01"]),
         ("read/write head", ["read/write_head.n.01"]),
         ("'s Gravenhage", ["the_hague.n.01"]),
     ],
@@ -189,6 +191,11 @@ def test_search_ranks_exact_then_prefix_then_inner_word(wordnet_nouns: Nouns) ->
     assert ranks == sorted(ranks)
     assert found[0].name == "terrier.n.01"
     assert len(set(found)) == len(found) > 20
+
+
+def test_search_forgives_misspelling(wordnet_nouns: Nouns) -> None:
+    """It gives the synsets of `search.search`."""
+    assert names(wordnet_nouns.search("golden retriver")) == ["golden_retriever.n.01"]
 
 
 def test_search_prefers_shorter_lemmas_and_keeps_its_limit(wordnet_nouns: Nouns) -> None:

@@ -69,7 +69,7 @@ def import_(
 
 def _print_import(report: ImportReport, *, dry_run: bool) -> None:
     print(
-        f"{report.source}: {report.kind}, {report.num_found:,} images of {report.num_synsets:,} "
+        f"{report.source}: {report.container}, {report.layout}, {report.num_found:,} images of {report.num_synsets:,} "
         f"synsets; {report.num_added:,} {'would be added' if dry_run else 'added'}, "
         f"{report.num_known:,} known before"
     )
@@ -137,8 +137,11 @@ def sources(*, database: DatabaseOption = DEFAULT_DATABASE, json: JsonOption = F
         print_json(rows)
         return
     print_table(
-        ("source", "kind", "bytes", "imported"),
-        [(row.location, row.kind, row.size_bytes, row.imported_at) for row in rows],
+        ("source", "container", "layout", "bytes", "imported"),
+        [
+            (row.location, row.container, row.layout, row.size_bytes, row.imported_at)
+            for row in rows
+        ],
     )
 
 

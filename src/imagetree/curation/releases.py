@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from imagetree.database import schema
 from imagetree.database.counting import current_counts
@@ -56,6 +56,14 @@ class SynsetDiff(NamedTuple):
     removed: tuple[str, ...]
 
 
+class _Listed(NamedTuple):
+    """A synset's images: how many, the hash of their names, and these, compressed."""
+
+    num_images: int
+    sha256: bytes
+    names: bytes
+
+
 def make_release(
     database: Database, name: str, progress: Callable[[int, int], None] | None = None
 ) -> Release:
@@ -83,28 +91,22 @@ def make_release(
         counts = current_counts(database, connection)
         if not len(counts.synsets):
             raise DatabaseError(f"{database.place}: there are no images to release")
-        head = {
-            "name": name,
-            "created_at": utc_now(),
-            "num_images": int(counts.num_images.sum()),
-            "num_synsets": len(counts.synsets),
-            "sha256": "",
-        }
-        added = insert(schema.releases).values(head).returning(schema.releases.c.id)
+        num_images = int(counts.num_images.sum())
+        release = Release(name, utc_now(), num_images, len(counts.synsets), "")
+        added = insert(schema.releases).values(release._asdict()).returning(schema.releases.c.id)
         release_id = connection.execute(added).scalar_one()
         digest = hashlib.sha256()
         for number, synset in enumerate(counts.synsets.tolist(), 1):
             row = _list_synset(connection, synset)
-            digest.update(f"{wnid_of(synset)} {row['sha256'].hex()}\n".encode())
-            connection.execute(
-                insert(schema.release_synsets), {"release_id": release_id, "synset": synset} | row
-            )
+            digest.update(f"{wnid_of(synset)} {row.sha256.hex()}\n".encode())
+            values = {"release_id": release_id, "synset": synset} | row._asdict()
+            connection.execute(insert(schema.release_synsets), values)
             if progress is not None:
                 progress(number, len(counts.synsets))
-        head["sha256"] = digest.hexdigest()
+        release = release._replace(sha256=digest.hexdigest())
         here = schema.releases.c.id == release_id
-        connection.execute(schema.releases.update().where(here).values(sha256=head["sha256"]))
-    return Release(**head)
+        connection.execute(update(schema.releases).where(here).values(sha256=release.sha256))
+    return release
 
 
 def releases(database: Database) -> tuple[Release, ...]:
@@ -168,13 +170,12 @@ def _id_of(connection: Connection, name: str) -> int:
     return int(found)
 
 
-def _list_synset(connection: Connection, synset: int) -> dict[str, object]:
-    """Number, hash and packed list of a synset's images."""
+def _list_synset(connection: Connection, synset: int) -> _Listed:
     query = select(images.c.name).where(images.c.synset == synset, images.c.state == State.OK)
     names = list(connection.scalars(query.order_by(images.c.name)))
     text = "".join(f"{name}\n" for name in names).encode()
     digest = hashlib.sha256(text).digest()
-    return {"num_images": len(names), "sha256": digest, "names": zlib.compress(text)}
+    return _Listed(len(names), digest, zlib.compress(text))
 
 
 def _digests(connection: Connection, release_id: int) -> _Digests:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Integer, cast, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from imagetree.database import schema
+from imagetree.database.bulk import upsert
 from imagetree.database.schema import State, synset_counts
 from imagetree.wordnet import load_nouns, taxonomy
 
@@ -144,8 +144,7 @@ def write_changes(connection: Connection, changes: Changes) -> None:
         rows.setdefault(synset, _zeros(synset))["bytes"] += number
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(synset_counts)
+    statement = upsert(connection, synset_counts)
     sums = {
         name: synset_counts.c[name] + statement.excluded[name]
         for name in (*_COLUMN_OF.values(), "bytes")
@@ -206,8 +205,9 @@ def _load(connection: Connection) -> Counts:
         columns.bytes,
         columns.num_quarantined + columns.num_removed,
     )
-    rows = connection.execute(query.where(columns.num_images > 0).order_by(columns.synset)).all()
-    table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 4).T
+    rows = connection.execute(query.where(columns.num_images > 0).order_by(columns.synset))
+    table = [np.array(column, np.int64) for column in zip(*rows.all(), strict=True)]
+    table = table or [np.zeros(0, np.int64)] * 4
     counts = Counts(table[0], table[1], table[2], table[3] > 0)
     hidden = [
         subtree_of(schema.wnid_of(row.synset)) if row.subtree else np.array([row.synset])

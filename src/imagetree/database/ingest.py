@@ -58,7 +58,8 @@ class ImportReport:
 
     Args:
         source: absolute path, or URL.
-        kind: how the source is laid out.
+        container: archive, folder, table or list.
+        layout: how it says what its images show.
         num_found: images in the source, duplicates among them.
         num_added: of these, new in the database.
         num_known: of these, there before from this source.
@@ -69,7 +70,8 @@ class ImportReport:
     """
 
     source: str
-    kind: str
+    container: str
+    layout: str
     num_found: int
     num_added: int
     num_known: int
@@ -306,7 +308,8 @@ class _Run:
         """What was done."""
         return ImportReport(
             source=self.source.location,
-            kind=str(self.source.kind),
+            container=str(self.source.container),
+            layout=str(self.source.layout),
             num_found=self.num_found,
             num_added=self.num_added,
             num_known=self.num_known,
@@ -408,7 +411,8 @@ def _facts(source: Source) -> dict[str, object]:
     """What the row of a source says of it."""
     return {
         "location": source.location,
-        "kind": str(source.kind),
+        "container": str(source.container),
+        "layout": str(source.layout),
         "size_bytes": source.size_bytes,
         "version": source.version,
         "labels_path": str(source.labels_path) if source.labels_path else None,

@@ -26,9 +26,10 @@ class SourceRow(NamedTuple):
     Args:
         id: its number in the database.
         location: absolute path, or URL.
-        kind: how it is laid out; a SourceKind.
-        size_bytes: of an archive or table; 0 for a folder.
-        version: of its bytes, see `sources.places`; empty for a folder.
+        container: how its images are read; a ContainerKind.
+        layout: how it says what they show; a Layout.
+        size_bytes: of an archive, table or list; 0 for a folder of images.
+        version: of its bytes, see `sources.places`; empty for a folder of images.
         labels_path: of the labels or the mapping it was imported with.
         labels_sha256: of that file.
         imported_at: UTC, ISO 8601; when it last changed the database.
@@ -37,7 +38,8 @@ class SourceRow(NamedTuple):
 
     id: int
     location: str
-    kind: str
+    container: str
+    layout: str
     size_bytes: int
     version: str
     labels_path: str | None

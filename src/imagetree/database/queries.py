@@ -12,7 +12,7 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from imagetree.database import schema
 from imagetree.database.counting import Counts, current_counts
@@ -22,7 +22,7 @@ from imagetree.errors import DatabaseError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Select
+    from sqlalchemy import Connection
 
     from imagetree.database.store import Database
 
@@ -59,6 +59,17 @@ _ROW = select(
     images.c.path,
 )
 _OK = images.c.state == State.OK
+# Statements with parameters are built once: building one takes ten times as long as its answer.
+_PAGE = (
+    _ROW.where(images.c.synset == bindparam("of_synset"), images.c.name > bindparam("after"))
+    .order_by(images.c.name)
+    .limit(bindparam("most"))
+    .offset(bindparam("skip"))
+)
+# The state is only looked at where some are not ok: without it images that are skipped are counted
+# in the index alone.
+_PAGE_OF_MIXED = _PAGE.where(_OK)
+_ALL = 1 << 31
 
 
 def counts(database: Database) -> dict[str, int]:
@@ -104,11 +115,10 @@ def images_of(
     found: list[ImageRow] = []
     with database.reading() as connection:
         within = current_counts(database, connection).of(wnids, subtree=subtree)
-        for query in _from(within, start):
-            rows = connection.execute(query.limit(limit - len(found)))
-            found += map(_image_row, rows)
+        for page in _pages(within, start):
             if len(found) >= limit:
                 break
+            found += page.read(connection, limit - len(found))
     return tuple(found)
 
 
@@ -123,8 +133,8 @@ def locate(
         within = current_counts(database, connection)
         if wnids is not None:
             within = within.of(wnids, subtree=subtree)
-        for query in _queries(within):
-            yield from map(_image_row, connection.execute(query).all())
+        for page in _pages(within, 0):
+            yield from page.read(connection, _ALL)
 
 
 def sample(
@@ -149,16 +159,12 @@ def sample(
         places = np.array(sorted(random.Random(seed).sample(range(total), min(n, total))), int)
         which = np.searchsorted(ends, places, side="right")
         offsets = places - (ends - within.num_images)[which]
-        found: list[ImageRow] = []
-        for synset, is_mixed, offset in zip(
-            within.synsets[which].tolist(),
-            within.is_mixed[which].tolist(),
-            offsets.tolist(),
-            strict=True,
-        ):
-            query = _of_synset(synset, is_mixed).offset(offset).limit(1)
-            found += map(_image_row, connection.execute(query))
-    return tuple(found)
+        drawn = zip(which.tolist(), offsets.tolist(), strict=True)
+        return tuple(
+            row
+            for position, skip in drawn
+            for row in _page(within, position, skip=skip).read(connection, 1)
+        )
 
 
 def find_image(database: Database, name: str, wnid: str | None = None) -> ImageRow:
@@ -200,35 +206,43 @@ def _image_row(row: Sequence[Any]) -> ImageRow:
     return ImageRow(row[0], wnid, full_name(row[2], wnid), row[3], row[4], row[5], row[6])
 
 
-def _of_synset(synset: int, is_mixed: bool) -> Select[Any]:
-    """Its images in their order.
+class _Page(NamedTuple):
+    """Images of one synset: those after a stored name, without the first few of them."""
 
-    The state is only looked at where some are not ok: without it images that are left out are
-    counted in the index alone.
-    """
-    query = _ROW.where(images.c.synset == synset).order_by(images.c.name)
-    return query.where(_OK) if is_mixed else query
+    synset: int
+    is_mixed: bool
+    after: str
+    skip: int
+
+    def read(self, connection: Connection, most: int) -> list[ImageRow]:
+        """So many of them."""
+        values = {
+            "of_synset": self.synset,
+            "after": self.after,
+            "skip": self.skip,
+            "most": most,
+        }
+        rows = connection.execute(_PAGE_OF_MIXED if self.is_mixed else _PAGE, values)
+        return [_image_row(row) for row in rows]
 
 
-def _queries(within: Counts, first: int = 0) -> Iterator[Select[Any]]:
-    """One query for each synset, from one of them on."""
-    for synset, is_mixed in zip(
-        within.synsets[first:].tolist(), within.is_mixed[first:].tolist(), strict=True
-    ):
-        yield _of_synset(synset, is_mixed)
+def _page(within: Counts, position: int, *, after: str = "", skip: int = 0) -> _Page:
+    """The images of the synset at a position of the counts."""
+    synset, is_mixed = int(within.synsets[position]), bool(within.is_mixed[position])
+    return _Page(synset, is_mixed, after, skip)
 
 
-def _from(within: Counts, start: int | tuple[str, str]) -> Iterator[Select[Any]]:
-    """Queries for all images after one, or for all but the first `start`."""
+def _pages(within: Counts, start: int | tuple[str, str]) -> Iterator[_Page]:
+    """All images after one, or all but the first `start`, synset by synset."""
+    after, skip = "", 0
     if isinstance(start, int):
         ends = np.cumsum(within.num_images)
         first = int(np.searchsorted(ends, start, side="right"))
-        offset = start - (int(ends[first - 1]) if first else 0)
-        for number, query in enumerate(_queries(within, first)):
-            yield query if number else query.offset(offset)
-        return
-    synset, name = synset_of(start[0]), stored_name(start[1], start[0])
-    first = int(np.searchsorted(within.synsets, synset))
-    for position, query in enumerate(_queries(within, first), first):
-        is_same = within.synsets[position] == synset
-        yield query.where(images.c.name > name) if is_same else query
+        skip = start - (int(ends[first - 1]) if first else 0)
+    else:
+        first = int(np.searchsorted(within.synsets, synset_of(start[0])))
+        if first < len(within.synsets) and within.synsets[first] == synset_of(start[0]):
+            after = stored_name(start[1], start[0])
+    for position in range(first, len(within.synsets)):
+        yield _page(within, position, after=after, skip=skip)
+        after, skip = "", 0

@@ -1,31 +1,26 @@
-"""The bytes of images, where they lie: positioned reads from archives, safe from many threads.
+"""The bytes of images, where they lie: positioned reads from containers, safe from many threads.
 
-An archive is opened once and held to what was imported: the same size and time of change, or its
-offsets would point at something else. Nothing is decoded here.
+A container is opened once and held to what was imported: the same size and version, or its offsets
+would point at something else. Nothing is decoded here.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from imagetree.database.journal import SourceRow
 from imagetree.database.journal import sources as query_sources
 from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
-from imagetree.sources.source import SourceKind
+from imagetree.sources.containers import Container, open_container
+from imagetree.sources.source import holds_tars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
     from imagetree.database.queries import ImageRow
-
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in a file's place must not block
-_FOLDER_FLAGS = _FLAGS | os.O_DIRECTORY
 
 
 class ImageReader:
@@ -39,8 +34,7 @@ class ImageReader:
         self._database = sources if isinstance(sources, Database) else None
         rows = query_sources(sources) if isinstance(sources, Database) else sources
         self._sources = {row.id: row for row in rows}
-        self._archives: dict[int, int] = {}
-        self._folders: dict[int, int] = {}
+        self._containers: dict[int, Container] = {}
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -56,13 +50,12 @@ class ImageReader:
         self.close()
 
     def close(self) -> None:
-        """Close all descriptors."""
+        """Close all containers."""
         with self._lock:
             self._is_closed = True
-            for fd in (*self._archives.values(), *self._folders.values()):
-                os.close(fd)
-            self._archives.clear()
-            self._folders.clear()
+            for container in self._containers.values():
+                container.close()
+            self._containers.clear()
 
     def read(self, row: ImageRow) -> bytes:
         """The file of an image, as it is in its source.
@@ -71,12 +64,17 @@ class ImageReader:
             DatabaseError: the source is missing or has changed since it was imported, or the image
                 cannot be read in full.
         """
-        if row.path is not None:
-            return self._read_file(row, row.path)
-        fd = self._archives.get(row.source_id)
-        if fd is None:
-            fd = self._open_source(row.source_id)
-        return self._read_at(fd, row)
+        container = self._containers.get(row.source_id)
+        if container is None:
+            container = self._open_source(row.source_id)
+        try:
+            return container.read(row.offset, row.length, row.path)
+        except DatabaseError as error:
+            location = self._sources[row.source_id].location
+            raise DatabaseError(
+                f"image {row.name!r} in {location}: {error.message}",
+                hint=error.hint or f"import the source again: imagetree database import {location}",
+            ) from error
 
     def open_all(self, source_ids: Iterable[int] | None = None) -> None:
         """Open sources now, so that one that is missing is found before work is begun.
@@ -88,56 +86,18 @@ class ImageReader:
             DatabaseError: a source is missing or has changed since it was imported.
         """
         for source_id in sorted(self._sources if source_ids is None else source_ids):
-            if source_id not in self._archives and source_id not in self._folders:
+            if source_id not in self._containers:
                 self._open_source(source_id)
 
-    def _read_at(self, fd: int, row: ImageRow) -> bytes:
-        try:
-            data = os.pread(fd, row.length, row.offset)
-            while len(data) < row.length:
-                more = os.pread(fd, row.length - len(data), row.offset + len(data))
-                if not more:
-                    break
-                data += more
-        except OSError as error:
-            raise self._fault(row, error.strerror or str(error)) from error
-        if len(data) < row.length:
-            raise self._fault(row, f"ends after {len(data)} bytes (expected {row.length})")
-        return data
-
-    def _read_file(self, row: ImageRow, path: str) -> bytes:
-        """Read a file of a folder; a link on the way, which could lead out of it, is refused."""
-        root = self._folders.get(row.source_id)
-        if root is None:
-            root = self._open_source(row.source_id)
-        folder, _, name = path.rpartition("/")
-        try:
-            folder_fd = os.open(folder, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=root)
-            try:
-                fd = os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=folder_fd)
-            finally:
-                os.close(folder_fd)
-        except OSError as error:
-            raise self._fault(row, error.strerror or str(error)) from error
-        try:
-            facts = os.fstat(fd)
-            if not stat.S_ISREG(facts.st_mode) or facts.st_size != row.length:
-                raise self._fault(row, f"has {facts.st_size} bytes now (expected {row.length})")
-            return self._read_at(fd, row)
-        finally:
-            os.close(fd)
-
-    def _open_source(self, source_id: int) -> int:
-        """The descriptor of a source, opened by whichever thread comes first."""
+    def _open_source(self, source_id: int) -> Container:
+        """The container of a source, opened by whichever thread comes first."""
         with self._lock:
             if self._is_closed:
                 raise DatabaseError("the reader of the images is closed")
             source = self._find_source(source_id)
-            is_folder = source.kind == SourceKind.FOLDER
-            opened = self._folders if is_folder else self._archives
-            if source_id not in opened:
-                opened[source_id] = _open_checked(source, is_folder=is_folder)
-            return opened[source_id]
+            if source_id not in self._containers:
+                self._containers[source_id] = _open_checked(source)
+            return self._containers[source_id]
 
     def _find_source(self, source_id: int) -> SourceRow:
         if source_id not in self._sources and self._database is not None:  # imported since
@@ -146,29 +106,25 @@ class ImageReader:
             raise DatabaseError(f"no source has the id {source_id}")
         return self._sources[source_id]
 
-    def _fault(self, row: ImageRow, what: str) -> DatabaseError:
-        source = self._sources[row.source_id].location
-        return DatabaseError(
-            f"image {row.name!r} in {source}: {what}",
-            hint=f"import the source again: imagetree database import {source}",
-        )
 
-
-def _open_checked(source: SourceRow, *, is_folder: bool) -> int:
-    """A descriptor of a source that is as it was imported."""
+def _open_checked(source: SourceRow) -> Container:
+    """A container that is as it was imported."""
     try:
-        fd = os.open(Path(source.location), _FOLDER_FLAGS if is_folder else _FLAGS)
-    except OSError as error:
+        container = open_container(
+            source.container, source.location, of_tars=holds_tars(source.layout)
+        )
+    except DatabaseError as error:
         raise DatabaseError(
-            f"{source.location}: the source cannot be opened ({error.strerror})",
-            hint="put it back where it was when it was imported, or import it where it is now",
+            f"{source.location}: the source cannot be opened ({error.message})",
+            hint="put it back, or say where it is now: "
+            f"imagetree database relink {source.location} NEW",
         ) from error
-    facts = os.fstat(fd)
-    if is_folder or (facts.st_size, str(facts.st_mtime_ns)) == (source.size_bytes, source.version):
-        return fd
-    os.close(fd)
+    if (container.size_bytes, container.version) == (source.size_bytes, source.version):
+        return container
+    size = container.size_bytes
+    container.close()
     raise DatabaseError(
         f"{source.location}: changed since it was imported "
-        f"(expected {source.size_bytes} bytes, got {facts.st_size}, or another time of change)",
+        f"(expected {source.size_bytes} bytes, got {size}, or another time of change)",
         hint=f"import it again: imagetree database import {source.location}",
     )

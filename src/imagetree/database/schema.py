@@ -57,7 +57,8 @@ sources = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("location", String, nullable=False, unique=True),  # absolute path, or URL
-    Column("kind", String, nullable=False),  # a SourceKind
+    Column("container", String, nullable=False),  # a ContainerKind: how its images are read
+    Column("layout", String, nullable=False),  # a Layout: how it says what they show
     Column("size_bytes", BigInteger, nullable=False),
     Column("version", String, nullable=False),  # of its bytes: time of change in ns, or ETag
     Column("labels_path", String),

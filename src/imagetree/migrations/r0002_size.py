@@ -15,7 +15,15 @@ _IMAGES = sa.table(
     sa.column("length", sa.Integer),
     sa.column("state", sa.SmallInteger),
 )
-_SOURCES = sa.table("sources", sa.column("mtime_ns"), sa.column("version"))
+_SOURCES = sa.table(
+    "sources",
+    *(sa.column(name) for name in ("container", "layout", "mtime_ns", "version")),
+)
+_KINDS = {  # of sources, as the first schema names them
+    "tar of tars": ("tar", "tar per class"),
+    "flat tar": ("tar", "flat, with labels"),
+    "folder per class": ("folder", "folder per class"),
+}
 _META = sa.table("meta", sa.column("key"), sa.column("value"))
 
 
@@ -32,6 +40,12 @@ def upgrade() -> None:
 
 def _change_sources() -> None:
     op.alter_column("sources", "path", new_column_name="location")
+    op.alter_column("sources", "kind", new_column_name="layout")
+    op.add_column("sources", sa.Column("container", sa.String, nullable=False, server_default=""))
+    for kind, (container, layout) in _KINDS.items():
+        is_it = _SOURCES.c.layout == kind
+        values = {"container": container, "layout": layout}
+        op.execute(sa.update(_SOURCES).where(is_it).values(values))
     op.add_column("sources", sa.Column("version", sa.String, nullable=False, server_default=""))
     op.execute(sa.update(_SOURCES).values(version=sa.cast(_SOURCES.c.mtime_ns, sa.String)))
     op.drop_column("sources", "mtime_ns")

@@ -1,27 +1,39 @@
-"""The three kinds of places that images are imported from, and the images in each.
+"""What a place holds: which container, laid out how; and the images in it, batch by batch.
 
-A tar of tars (ILSVRC2012_img_train.tar: one `WNID.tar` for each synset), a flat tar with a labels
-file (ILSVRC2012_img_val.tar), and a folder with one folder for each synset. The kind is seen in the
-content. No image is opened here: an image is one by the ending of its name, which `verify` checks.
+The container is seen in the first bytes, the layout in the names. A path or a URL may be
 
-What is no image is never passed over in silence: each item comes out as `SetAside`, the leavings of
-file managers (.DS_Store, ._*, Thumbs.db) included. Directories inside tars are no items.
+- a tar of one tar for each class (ILSVRC2012_img_train.tar; all of ImageNet's 21,841),
+- a flat tar, zip or folder with a labels file (ILSVRC2012_img_val.tar),
+- the tar of one class (`n01440764.tar`), or a folder of such tars,
+- a tar, zip or folder with a folder for each class, Kaggle's or Tiny ImageNet's layout among them,
+- a shard of WebDataset, or a folder of shards,
+- a table of Hugging Face (Parquet), or a folder of such tables,
+- a list of paths and URLs with labels (CSV, TSV, JSON lines).
+
+No image is opened here: an image is one by the ending of its name, which `curation.check` checks.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from imagetree.errors import DatabaseError, WordnetError
+from imagetree.errors import DatabaseError
+from imagetree.sources.containers import (
+    Container,
+    ContainerKind,
+    Folder,
+    Parquet,
+    RemoteFolder,
+    Tar,
+    open_container,
+)
+from imagetree.sources.detection import kind_of, layout_of
 from imagetree.sources.entries import (
+    Entry,
     FoundImage,
     SetAside,
     base_of,
@@ -31,21 +43,24 @@ from imagetree.sources.entries import (
     stem_of,
 )
 from imagetree.sources.labels import Archive, Labels, assign_labels, load_labels
-from imagetree.sources.tarscan import Member, Problem, fault_of_name, printable, scan_tar
-from imagetree.wordnet import load_nouns
+from imagetree.sources.layouts import Layout, scan_layout
+from imagetree.sources.listing import scan_listing_batches
+from imagetree.sources.mapping import LabelMapping, Naming, load_mapping
+from imagetree.sources.places import is_url
+from imagetree.sources.tars import (
+    scan_folder_of_shards,
+    scan_folder_of_tars,
+    scan_tar_of_tars,
+)
+from imagetree.sources.tarscan import printable
+from imagetree.sources.webdataset import scan_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd", b"PK": "zip"}
+    from imagetree.sources.entries import Resolve
 
-
-class SourceKind(StrEnum):
-    """How a source is laid out."""
-
-    TAR_OF_TARS = "tar of tars"
-    FLAT_TAR = "flat tar"
-    FOLDER = "folder per class"
+_BATCH = 5000
 
 
 @dataclass(frozen=True)
@@ -53,10 +68,14 @@ class SourceOptions:
     """What a source does not say of itself.
 
     Args:
-        labels: file with the labels of a flat tar.
+        labels: labels of a flat container: a labels file, or ILSVRC's development kit.
+        mapping: wnids of labels that are words; see `sources.mapping`.
+        numbering: of labels that are numbers: ilsvrc2012-id, class-index or kaggle-line.
     """
 
     labels: Path | None = None
+    mapping: Path | None = None
+    numbering: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,28 +83,40 @@ class Source:
     """A place to import from, as it was found.
 
     Args:
-        location: absolute path.
-        kind: how it is laid out.
-        size_bytes: of an archive; 0 for a folder, whose files are looked at one by one.
-        version: time of an archive's last change; empty for a folder.
-        labels: the labels of a flat tar, None for the other kinds.
+        location: absolute path, or URL.
+        container: how its images are read.
+        layout: how it says what they show.
+        size_bytes: of an archive, table or list; 0 for a folder of images.
+        version: of its bytes; empty for a folder of images, which are looked at one by one.
+        labels: of a flat container.
+        mapping: of labels that are words.
+        classes: labels by their number, from 0, where labels are numbers.
     """
 
     location: str
-    kind: SourceKind
+    container: ContainerKind
+    layout: Layout
     size_bytes: int
     version: str
-    labels: Labels | None
+    labels: Labels | None = None
+    mapping: LabelMapping | None = None
+    classes: Sequence[str] | None = None
 
     @property
     def labels_path(self) -> Path | None:
-        """Of the labels."""
-        return self.labels.path if self.labels else None
+        """Of the labels, or of the mapping."""
+        beside = self.labels or self.mapping
+        return beside.path if beside else None
 
     @property
     def labels_sha256(self) -> str | None:
-        """Of the labels."""
-        return self.labels.sha256 if self.labels else None
+        """Of the same file."""
+        beside = self.labels or self.mapping
+        return beside.sha256 if beside else None
+
+    def open(self) -> Container:
+        """The container."""
+        return open_container(self.container, self.location, of_tars=holds_tars(self.layout))
 
 
 class Batch(NamedTuple):
@@ -104,231 +135,193 @@ class Batch(NamedTuple):
     resume: str
 
 
+def holds_tars(layout: str) -> bool:
+    """Whether the images of a folder lie in tars."""
+    return layout in {Layout.TARS, Layout.WEBDATASET}
+
+
 def find_source(location: str | Path, options: SourceOptions | None = None) -> Source:
-    """See what a path holds.
+    """See what a place holds.
 
     Raises:
-        DatabaseError: nothing is there, it is neither tar nor folder, or the labels are missing,
-            faulty or not wanted.
+        DatabaseError: nothing is there, or nothing that is known; the labels are missing, faulty or
+            not wanted.
     """
-    path = Path(location).resolve()
-    labels_path = options.labels if options else None
-    if any("\ud800" <= c <= "\udfff" for c in str(path)):
-        raise DatabaseError(f"{printable(str(path))}: the path is not UTF-8")
-    if path.is_dir():
-        kind, size_bytes, version = SourceKind.FOLDER, 0, ""
-    else:
-        with _opened(path) as (fd, facts):
-            kind = _kind_of_tar(path, fd, facts.st_size)
-            size_bytes, version = facts.st_size, str(facts.st_mtime_ns)
-    if kind is SourceKind.FLAT_TAR and labels_path is None:
+    options = options or SourceOptions()
+    where = _absolute(location)
+    kind = kind_of(where)
+    with closing(open_container(kind, where)) as container:
+        layout = layout_of(where, container, has_labels=options.labels is not None)
+    if options.labels is not None and layout is not Layout.LABELLED:
         raise DatabaseError(
-            f"{path}: the images lie in one flat archive, which does not say what they show",
-            hint="name the file of their labels: --labels FILE, with a file name and a wnid a line",
-        )
-    if kind is not SourceKind.FLAT_TAR and labels_path is not None:
-        raise DatabaseError(
-            f"{path}: labels are for a flat archive (this is a {kind}, which names its synsets)",
+            f"{where}: labels are for a flat container (this is a {kind}, {layout}, which names "
+            "its synsets)",
             hint="import it without --labels",
         )
-    labels = load_labels(labels_path.resolve()) if labels_path else None
-    return Source(str(path), kind, size_bytes, version, labels)
+    labels = load_labels(options.labels.resolve()) if options.labels else None
+    mapping = load_mapping(options.mapping.resolve()) if options.mapping else None
+    source = Source(where, kind, layout, 0, "", labels, mapping)
+    with closing(source.open()) as container:
+        return Source(where, kind, layout, container.size_bytes, container.version, labels, mapping)
 
 
-def scan_source(source: Source, resume: str = "") -> Iterator[Batch]:
+def scan_source(
+    source: Source, resume: str = "", resolve: Resolve | None = None
+) -> Iterator[Batch]:
     """The images of a source, and what is set aside.
+
+    Args:
+        source: from `find_source`.
+        resume: of a batch, after which to go on; empty for the beginning.
+        resolve: the synset of a label; None for WordNet's, with the source's mapping.
+
+    Returns:
+        Batches in the source's order, in a folder by path.
 
     Raises:
         DatabaseError: the source cannot be read, has changed since it was found, or its labels do
             not fit.
     """
-    items = _scan(source, fault_of_wnid)
+    resolve = resolve or Naming(source.mapping)
+    with closing(source.open()) as container:
+        _check_version(source, container)
+        yield from _batches(source, container, resume, resolve)
+    with closing(source.open()) as container:
+        _check_version(source, container)
+
+
+def _batches(
+    source: Source, container: Container, resume: str, resolve: Resolve
+) -> Iterator[Batch]:
     number = int(resume or 0)
-    for _ in islice(items, number):
-        pass
-    while chunk := list(islice(items, _BATCH)):
-        number += len(chunk)
-        images = [item for item in chunk if isinstance(item, FoundImage)]
-        set_aside = [item for item in chunk if isinstance(item, SetAside)]
-        last = images[-1] if images else None
-        yield Batch(images, set_aside, last.offset + last.length if last else 0, str(number))
+    if source.layout is Layout.LIST:
+        yield from _scan_list(source, resolve, number)
+    elif source.layout is Layout.TARS and isinstance(container, Tar):
+        for items, done in scan_tar_of_tars(container.place, resolve, number):
+            number += 1
+            yield _batch(items, done, str(number))
+    else:
+        all_items = _items(source, container, resolve)
+        done = sum(item.length for item in filter(_is_image, islice(all_items, number)))
+        while chunk := list(islice(all_items, _BATCH)):
+            number += len(chunk)
+            done += sum(item.length for item in filter(_is_image, chunk))
+            yield _batch(chunk, done, str(number))
 
 
-_BATCH = 5000
+def _is_image(item: FoundImage | SetAside) -> TypeGuard[FoundImage]:
+    return isinstance(item, FoundImage)
 
 
-@cache
-def fault_of_wnid(wnid: str) -> str:
-    """Why a wnid is refused; empty for a noun of WordNet 3.0.
-
-    >>> fault_of_wnid("n02084071"), fault_of_wnid("dog")[:17]
-    ('', "'dog' is no wnid ")
-    """
-    try:
-        load_nouns().index_of(wnid)
-    except WordnetError as error:
-        return error.message
-    return ""
-
-
-def _scan(source: Source, fault_of_wnid: Callable[[str], str]) -> Iterator[FoundImage | SetAside]:
-    try:
-        if source.kind is SourceKind.FOLDER:
-            yield from _scan_folder(Path(source.location), fault_of_wnid)
-            return
-        with _opened(Path(source.location)) as (fd, _):
-            if source.kind is SourceKind.TAR_OF_TARS:
-                yield from _scan_tar_of_tars(fd, source.size_bytes, fault_of_wnid)
-            else:
-                yield from _scan_flat_tar(fd, source, fault_of_wnid)
-            facts = os.fstat(fd)
-            if (facts.st_size, str(facts.st_mtime_ns)) != (source.size_bytes, source.version):
-                raise DatabaseError(
-                    f"{source.location}: changed while it was imported",
-                    hint="import it again when nothing writes to it any more",
-                )
-    except OSError as error:
-        raise DatabaseError(f"{source.location}: cannot be read ({error.strerror})") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
-    """A descriptor of a regular file, and its size and time."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise DatabaseError(
-            f"{path}: cannot be opened ({error.strerror})",
-            hint="name a tar archive, or a folder with one folder for each wnid",
-        ) from error
-    try:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise DatabaseError(f"{path}: neither an archive nor a folder")
-        yield fd, facts
-    finally:
-        os.close(fd)
-
-
-def _kind_of_tar(path: Path, fd: int, size: int) -> SourceKind:
-    """By the first regular file: `.tar` in a tar of tars."""
-    reason = "no file is in it"
-    for found in scan_tar(fd, 0, size):
-        cut_off = isinstance(found, Problem) and found.reason.startswith("truncated") and found.name
-        if isinstance(found, Member) or cut_off:
-            is_tar = found.name.lower().endswith(".tar")
-            return SourceKind.TAR_OF_TARS if is_tar else SourceKind.FLAT_TAR
-        reason = found.reason
-    form = _COMPRESSED.get(os.pread(fd, 2, 0))
-    if form:
-        raise DatabaseError(
-            f"{path}: is compressed ({form}), and images are read in place",
-            hint="unpack it to a plain .tar, or to a folder with one folder for each wnid",
-        )
-    raise DatabaseError(
-        f"{path}: not a tar archive with images ({reason})",
-        hint="name a tar archive, or a folder with one folder for each wnid",
-    )
-
-
-def _scan_tar_of_tars(
-    fd: int, size: int, fault_of_wnid: Callable[[str], str]
-) -> Iterator[FoundImage | SetAside]:
-    for outer in scan_tar(fd, 0, size):
-        end = size
-        if isinstance(outer, Problem):
-            yield _set_aside(outer)
-            if not (outer.is_end and outer.name):  # else cut off: its first images may be whole
-                continue
+def _batch(items: Iterable[FoundImage | SetAside], done: int, resume: str) -> Batch:
+    images: list[FoundImage] = []
+    set_aside: list[SetAside] = []
+    for item in items:
+        if isinstance(item, SetAside):
+            set_aside.append(item)
         else:
-            end = outer.offset + outer.length
-        stem, _, suffix = base_of(outer.name).rpartition(".")
-        fault = fault_of_wnid(stem) if suffix.lower() == "tar" else "no inner archive WNID.tar"
-        if fault:
-            yield SetAside(printable(outer.name), outer.offset, fault)
-            continue
-        for found in scan_tar(fd, outer.offset, end):
-            yield _judge(found, stem, f"{printable(outer.name)}/")
+            images.append(item)
+    return Batch(images, set_aside, done, resume)
 
 
-def _scan_flat_tar(
-    fd: int, source: Source, fault_of_wnid: Callable[[str], str]
+def _items(
+    source: Source, container: Container, resolve: Resolve
 ) -> Iterator[FoundImage | SetAside]:
-    found = list(scan_tar(fd, 0, source.size_bytes))
-    images = {m: "" for m in found if isinstance(m, Member) and not fault_of_base(base_of(m.name))}
-    archive = Archive(
-        images=[_plain(member.name) for member in images],
-        others={_plain(item.name) for item in found if item not in images},
-        is_cut=any(isinstance(item, Problem) and item.is_end for item in found),
+    """Image after image of all but tars of tars and lists, which are quicker in batches."""
+    if source.layout is Layout.LABELLED:
+        return _scan_labelled(source, container, resolve)
+    if source.layout is Layout.ONE_CLASS:
+        return _scan_class(container, resolve, stem_of(base_of(source.location)))
+    if source.layout is Layout.TABLE:
+        from imagetree.sources.parquet import scan_parquet  # pyarrow, which takes 170 ms
+
+        assert isinstance(container, Parquet)
+        near = not is_url(source.location)
+        return scan_parquet(container.files, resolve, classes=source.classes, with_lengths=near)
+    if isinstance(container, Folder | RemoteFolder):
+        if source.layout is Layout.TARS:
+            return scan_folder_of_tars(container, resolve)
+        if source.layout is Layout.WEBDATASET:
+            return scan_folder_of_shards(container, resolve, source.classes)
+    elif source.layout is Layout.WEBDATASET:
+        assert isinstance(container, Tar)
+        read = container.place.read
+        return scan_shard(read, container.size_bytes, resolve, classes=source.classes)
+    return scan_layout(
+        source.layout,
+        container.entries,
+        lambda entry: container.read(entry.offset, entry.length, entry.path),
+        resolve,
     )
-    assert source.labels is not None  # find_source refuses a flat tar without
-    wnids, missing = assign_labels(source.labels, archive, fault_of_wnid)
+
+
+def _scan_labelled(
+    source: Source, container: Container, resolve: Resolve
+) -> Iterator[FoundImage | SetAside]:
+    found = list(container.entries())
+    images = {e: "" for e in found if isinstance(e, Entry) and not fault_of_base(base_of(e.name))}
+    archive = Archive(
+        images=[_plain(entry.name) for entry in images],
+        others={_plain(item[0]) for item in found if item not in images},
+        is_cut=any(isinstance(e, SetAside) and e.reason.startswith("truncated") for e in found),
+    )
+    assert source.labels is not None  # else the layout is another
+    wnids, missing = assign_labels(source.labels, archive, lambda wnid: resolve(wnid)[1])
     if missing:
         reason = f"{len(missing)} labelled images are not in what is left of the archive"
         yield SetAside(source.labels.path.name, 0, reason)
     images.update(zip(images, wnids, strict=True))
     for item in found:
-        yield _judge(item, images.get(item, "") if isinstance(item, Member) else "", None)
+        if isinstance(item, Entry):
+            wnid = images.get(item, "")
+            yield _judge(item, wnid, stem_of(base_of(item.name)))
+        else:
+            yield item
 
 
-def _scan_folder(
-    folder: Path, fault_of_wnid: Callable[[str], str]
+def _scan_class(
+    container: Container, resolve: Resolve, label: str
 ) -> Iterator[FoundImage | SetAside]:
-    with os.scandir(folder) as entries:
-        classes = sorted(entries, key=lambda entry: entry.name)
-    if not any(entry.is_dir(follow_symlinks=False) for entry in classes):
-        raise DatabaseError(
-            f"{folder}: no folder is in it",
-            hint="name a folder with one folder for each wnid, and the images in these",
-        )
-    for entry in classes:
-        if entry.is_dir(follow_symlinks=False):
-            fault = fault_of_wnid(entry.name)
-        else:
-            fault = _fault_of_entry(entry) or "no folder WNID"
-        if fault:
-            yield SetAside(printable(entry.name), 0, fault)
-            continue
-        yield from _scan_class(entry.path, entry.name)
-
-
-def _scan_class(folder: str, wnid: str) -> Iterator[FoundImage | SetAside]:
-    with os.scandir(folder) as entries:
-        files = sorted(entries, key=lambda entry: entry.name)
-    for entry in files:
-        item, fault = f"{wnid}/{entry.name}", _fault_of_entry(entry)
-        if not fault and entry.is_dir(follow_symlinks=False):
-            fault = "a folder inside the folder of a synset"
-        length = 0 if fault else entry.stat(follow_symlinks=False).st_size
-        fault = fault or fault_of_base(entry.name) or fault_of_length(length)
-        if fault:
-            yield SetAside(printable(item), 0, fault)
-        else:
-            yield FoundImage(image_name(entry.name, wnid), wnid, 0, length, item)
-
-
-def _fault_of_entry(entry: os.DirEntry[str]) -> str:
-    if entry.is_symlink():
-        return "link, no regular file"
-    if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
-        return "device or pipe, no regular file"
-    return fault_of_name(entry.name)
-
-
-def _judge(found: Member | Problem, wnid: str, inner: str | None) -> FoundImage | SetAside:
-    """An image, or the reason why not; `inner` is the archive around it, None in a flat tar."""
-    if isinstance(found, Problem):
-        return _set_aside(found, inner or "")
-    base = base_of(found.name)
-    fault = fault_of_base(base) or fault_of_length(found.length)
+    wnid, fault = resolve(label)
     if fault:
-        return SetAside(printable(f"{inner or ''}{found.name}"), found.offset, fault)
-    name = stem_of(base) if inner is None else image_name(base, wnid)
-    return FoundImage(name, wnid, found.offset, found.length, None)
+        raise DatabaseError(f"{label}: {fault}")
+    for item in container.entries():
+        if isinstance(item, Entry):
+            yield _judge(item, wnid, image_name(base_of(item.name), wnid))
+        else:
+            yield item
 
 
-def _set_aside(problem: Problem, inner: str = "") -> SetAside:
-    return SetAside(f"{inner}{problem.name}" or "archive", problem.offset, problem.reason)
+def _judge(entry: Entry, wnid: str, name: str) -> FoundImage | SetAside:
+    fault = fault_of_base(base_of(entry.name)) or fault_of_length(entry.length)
+    if fault:
+        return SetAside(printable(entry.name), entry.offset, fault)
+    return FoundImage(name, wnid, *entry[1:])
+
+
+def _scan_list(source: Source, resolve: Resolve, resume: int) -> Iterator[Batch]:
+    batches = scan_listing_batches(Path(source.location), resolve, classes=source.classes)
+    for number, found in enumerate(batches, 1):
+        if number > resume:
+            images = map(FoundImage, found.names, found.wnids, repeat(0), repeat(0), found.paths)
+            yield Batch(list(images), found.set_aside, found.done_bytes, str(number))
+
+
+def _absolute(location: str | Path) -> str:
+    if is_url(location):
+        return str(location)
+    path = Path(location).expanduser().resolve()
+    if any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise DatabaseError(f"{printable(str(path))}: the path is not UTF-8")
+    return str(path)
+
+
+def _check_version(source: Source, container: Container) -> None:
+    if (container.size_bytes, container.version) != (source.size_bytes, source.version):
+        raise DatabaseError(
+            f"{source.location}: changed while it was imported",
+            hint="import it again when nothing writes to it any more",
+        )
 
 
 def _plain(name: str) -> str:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from imagetree.errors import WordnetError
 from imagetree.wordnet.lookup import (
+    LemmaIndex,
     Sense,
     find_senses,
     find_singulars,
     normalise,
-    search_positions,
+    parse_name,
     suggest_lemmas,
 )
 from imagetree.wordnet.packed import load_offsets31, load_packed
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from imagetree.wordnet.packed import PackedNouns
 
 _LIKE_A_WNID = re.compile(r"[a-z][0-9]{6,}")
-_SENSE_NAME = re.compile(r"(.+)\.n\.([0-9]{1,4})")
 
 
 class Nouns:
@@ -53,6 +53,11 @@ class Nouns:
     def wnids(self) -> tuple[str, ...]:
         """All wnids, sorted; a synset's position here is its index in arrays."""
         return tuple(map(wnid_of, self._packed.offsets))
+
+    @functools.cached_property
+    def lemma_index(self) -> LemmaIndex:
+        """The index of all lemmas, for what is typed; its parts are built when first needed."""
+        return LemmaIndex(self._packed)
 
     def index_of(self, wnid: str) -> int:
         """Position of a wnid among the sorted wnids, from 0.
@@ -163,9 +168,9 @@ class Nouns:
         wnid = text.strip().lower()
         if is_wnid(wnid):
             return (self.synset(wnid),) if wnid in self else ()
-        if (name := _SENSE_NAME.fullmatch(normalise(text))) is not None:
-            senses = find_senses(self._packed, name[1])
-            return self._synsets(sense for sense in senses if sense.number == int(name[2]))
+        if (name := parse_name(text)) is not None:
+            senses = find_senses(self._packed, name[0])
+            return self._synsets(sense for sense in senses if sense.number == name[1])
         return self._synsets(self._senses_of(normalise(text)))
 
     def resolve(self, text: str) -> Synset:
@@ -182,11 +187,11 @@ class Nouns:
         if _LIKE_A_WNID.fullmatch(text.strip().lower()):
             return self.synset(text.strip().lower())
         lemma = normalise(text)
-        if (name := _SENSE_NAME.fullmatch(lemma)) is not None:
-            if senses := find_senses(self._packed, name[1]):
+        if (name := parse_name(text)) is not None:
+            lemma, _ = name
+            if senses := find_senses(self._packed, lemma):
                 count = f"{senses[-1].number} senses" if len(senses) > 1 else "1 sense"
-                raise WordnetError(f"{text!r}: the noun {name[1]!r} has {count}")
-            lemma = name[1]
+                raise WordnetError(f"{text!r}: the noun {lemma!r} has {count}")
         close = suggest_lemmas(self._packed, lemma)
         raise WordnetError(
             f"{text!r} is no noun of WordNet 3.0",
@@ -196,20 +201,15 @@ class Nouns:
     def search(self, text: str, *, limit: int = 20) -> tuple[Synset, ...]:
         """Synsets for what someone types: at most `limit`, each once.
 
-        First what `find` gives, in its order; then lemmas that start with the text; then lemmas
-        with a later word that starts with it. Within each of these the shorter lemma comes first,
-        then the commoner sense, then the lesser wnid.
+        First what `find` gives, in its order; then the rest as `search.search` ranks it, which
+        also says by what a synset was found.
 
         >>> [synset.name for synset in load_nouns().search("zebra", limit=3)]
         ['zebra.n.01', 'zebrawood.n.01', 'zebrawood.n.02']
         """
-        lemma = normalise(text)
-        if not lemma or limit < 1:
-            return ()
-        exact = self.find(text)
-        positions = search_positions(self._packed, lemma, limit=limit + len(exact))
-        found = dict.fromkeys([*exact, *map(self.synset_at, positions)])
-        return tuple(found)[:limit]
+        from imagetree.wordnet.search import search  # it stands above this module
+
+        return tuple(hit.synset for hit in search(text, limit=limit))
 
     def from_wordnet31(self, wnid: str) -> Synset | None:
         """The 3.0 synset that a noun's wnid of WordNet 3.1 means, None if there is none.

@@ -1,0 +1,1 @@
+"""Care for the images after their import: checks, duplicates, votes, removal, releases."""

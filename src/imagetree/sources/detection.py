@@ -1,0 +1,132 @@
+"""Which container a place is, and how it is laid out: seen in first bytes and in names.
+
+A layout is judged by the first ten thousand names. Where nothing fits, the error says what was
+looked for.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagetree.errors import DatabaseError
+from imagetree.sources.containers import (
+    ContainerKind,
+    Folder,
+    List,
+    Parquet,
+    RemoteFolder,
+    Tar,
+    Zip,
+)
+from imagetree.sources.entries import Entry, base_of, stem_of
+from imagetree.sources.layouts import Layout, detect_layout
+from imagetree.sources.listing import LISTING_SUFFIXES
+from imagetree.sources.mapping import Naming
+from imagetree.sources.places import is_url, open_place
+from imagetree.sources.tarscan import Member, scan_tar
+from imagetree.sources.webdataset import is_webdataset
+
+if TYPE_CHECKING:
+    from imagetree.sources.containers import Container
+
+_NUM_NAMES = 10_000
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd"}
+
+
+def kind_of(location: str) -> ContainerKind:
+    """The container at a place: by its first bytes, a list by the ending of its name.
+
+    Raises:
+        DatabaseError: nothing is there, or it is compressed as a whole.
+    """
+    if location.endswith("/") or Path(location).is_dir():
+        is_table = not is_url(location) and any(Path(location).rglob("*.parquet"))
+        return ContainerKind.PARQUET if is_table else ContainerKind.FOLDER
+    with closing(open_place(location)) as place:
+        start = place.read(4, 0)
+    if start == b"PAR1":
+        return ContainerKind.PARQUET
+    if start in {b"PK\3\4", b"PK\5\6"}:
+        return ContainerKind.ZIP
+    form = next((form for magic, form in _COMPRESSED.items() if start.startswith(magic)), "")
+    if form:
+        raise DatabaseError(
+            f"{location}: is compressed ({form}), and images are read in place",
+            hint="unpack it to a plain .tar, or to a folder with one folder for each class",
+        )
+    suffix = location.rpartition(".")[2].lower()
+    return ContainerKind.LIST if suffix in LISTING_SUFFIXES else ContainerKind.TAR
+
+
+def layout_of(location: str, container: Container, *, has_labels: bool) -> Layout:
+    """How the files of a container are laid out.
+
+    Args:
+        location: of the container, for errors; a tar's name may be that of its class.
+        container: open.
+        has_labels: a file of labels is given.
+
+    Raises:
+        DatabaseError: nothing is in it, or no layout fits.
+    """
+    if isinstance(container, Parquet | List):
+        return Layout.TABLE if isinstance(container, Parquet) else Layout.LIST
+    names = _first_names(location, container)
+    is_tar = type(container) is Tar
+    has_tars = _is_tar(names[0])
+    if is_tar and is_webdataset(names):
+        return Layout.WEBDATASET
+    if has_labels and not has_tars:
+        return Layout.LABELLED
+    if is_tar and not has_tars and _is_one_class(location, names):
+        return Layout.ONE_CLASS
+    layout = detect_layout(names, location)
+    if layout is Layout.TARS and isinstance(container, Zip):
+        raise DatabaseError(
+            f"{location}: its tars lie in a zip, where their images have no place",
+            hint=f"unpack it to a folder: unzip {location}",
+        )
+    if layout is Layout.TARS and _are_shards(container, names):
+        return Layout.WEBDATASET
+    return layout
+
+
+def _first_names(location: str, container: Container) -> list[str]:
+    """Names of files; of one that is cut off too, whose first images may be whole."""
+    names, reason = [], "no file is in it"
+    for item in islice(container.entries(), _NUM_NAMES):
+        if isinstance(item, Entry):
+            names.append(item.name)
+        elif item.reason.startswith("truncated") and item.item != "archive":
+            names.append(item.item)
+        else:
+            reason = item.reason
+    if not names:
+        raise DatabaseError(
+            f"{location}: not an archive or folder with images ({reason})",
+            hint="name a tar, a zip or a folder with images, a Parquet table, or a list that ends "
+            "in .csv, .tsv, .txt or .jsonl",
+        )
+    return names
+
+
+def _is_tar(name: str) -> bool:
+    return name.lower().endswith(".tar")
+
+
+def _is_one_class(location: str, names: list[str]) -> bool:
+    """Whether the files lie side by side in a tar that is named by their class."""
+    is_flat = not any("/" in name.removeprefix("./") for name in names)
+    return is_flat and not Naming()(stem_of(base_of(location)))[1]
+
+
+def _are_shards(container: Container, names: list[str]) -> bool:
+    """Whether tars are shards of WebDataset, by the first members of the first one."""
+    if not isinstance(container, Folder | RemoteFolder):
+        return False
+    with container.reader(min(filter(_is_tar, names))) as read:
+        found = islice(scan_tar(read, 0, 1 << 62), 100)
+        return is_webdataset([item.name for item in found if isinstance(item, Member)])
