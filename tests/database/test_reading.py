@@ -12,8 +12,6 @@ import pytest
 
 from imagetree.database import (
     ImageReader,
-    check_images,
-    counts,
     find_image,
     import_source,
     journal,
@@ -139,52 +137,3 @@ def test_folder_whose_files_change(database, class_folder):
         os.mkfifo(path)
         with pytest.raises(DatabaseError, match="is no regular file"):
             reader.read(row)
-
-
-def test_check_sets_bad_images_aside(database, tmp_path, write_tar, jpegs):
-    """What cannot be decoded in full is quarantined with the reason; the rest stays."""
-    size = struct.pack(">II5B", 100_000, 100_000, 8, 0, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", size) + png_chunk(b"IDAT", bytes(9))
-    inner = [
-        ("good.jpg", jpegs[0]),
-        ("cut.jpg", jpegs[1][:-60]),
-        ("text.jpg", b"<html>no image</html>"),
-        ("bomb.png", bomb),
-    ]
-    path = write_tar(tmp_path / "t.tar", [(f"{DOG}.tar", write_tar(None, inner))])
-    import_source(database, path)
-    calls = []
-    report = check_images(database, lambda *numbers: calls.append(numbers), threads=2)
-    assert (report.num_checked, report.bytes) == (4, sum(len(data) for _, data in inner))
-    reasons = {bad.image.name.removeprefix(f"{DOG}_"): bad.reason for bad in report.bad}
-    assert reasons.keys() == {"cut", "text", "bomb"}
-    assert reasons["text"].startswith("not an image")
-    assert reasons["bomb"].startswith("too large")
-    assert counts(database) == {DOG: 1}
-    assert {p.item: p.reason for p in journal.problems(database)} == {
-        f"{DOG}_{name}": reason for name, reason in reasons.items()
-    }
-    assert calls == [(4, 4, 3)]
-    assert check_images(database).bad == ()
-
-
-def test_check_of_a_missing_source_blames_no_image(database, train_tar):
-    """Where the archive is gone nothing is quarantined."""
-    import_source(database, train_tar)
-    train_tar.unlink()
-    with pytest.raises(DatabaseError, match="the source cannot be opened"):
-        check_images(database)
-    assert counts(database) == {DOG: 3, CAT: 2}
-
-
-def test_interrupted_check_keeps_its_batches(database, tmp_path, write_tar):
-    """What was found bad before Ctrl-C stays set aside."""
-    inner = write_tar(None, [(f"{n}.jpg", b"no image") for n in range(600)])
-    import_source(database, write_tar(tmp_path / "t.tar", [(f"{DOG}.tar", inner)]))
-
-    def interrupt(*_numbers):
-        raise KeyboardInterrupt("at once")
-
-    with pytest.raises(KeyboardInterrupt, match=r"^at once$"):
-        check_images(database, interrupt, threads=2)
-    assert counts(database) == {DOG: 600 - 512}

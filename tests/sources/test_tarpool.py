@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -183,6 +184,31 @@ def test_no_worker_is_left(archive, workers, is_closed):
     found.close() if is_closed else list(found)
     assert len(pids) == 4
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_close_waits_for_no_worker(archive, workers):
+    """A worker that does not answer is killed; here it is stopped, as by a dead disk."""
+    found = scan_windows(*archive, processes=2)
+    next(found)
+    for worker in workers:
+        os.kill(worker._process.pid, signal.SIGSTOP)
+    rescue = threading.Timer(10, lambda: [w._process.send_signal(signal.SIGCONT) for w in workers])
+    rescue.start()
+    began = time.monotonic()
+    found.close()
+    rescue.cancel()
+    assert time.monotonic() - began < 5
+    assert all(worker._process.returncode == -signal.SIGKILL for worker in workers)
+
+
+def test_workers_are_out_of_reach_of_the_terminal(archive, workers):
+    """Ctrl-C reaches the caller alone, who decides what becomes of the workers."""
+    found = scan_windows(*archive, processes=2)
+    next(found)
+    sessions = {os.getsid(worker._process.pid) for worker in workers}
+    found.close()
+    assert len(sessions) == 2
+    assert os.getsid(0) not in sessions
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

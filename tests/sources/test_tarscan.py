@@ -158,6 +158,53 @@ def test_wrong_checksum_ends_the_scan():
     assert problem.reason.startswith("header at byte 1024: not a tar header, or damaged (checksum")
 
 
+def test_long_ustar_name_is_put_together():
+    """A ustar name of more than 100 bytes is found in its two fields."""
+    name = f"{'d' * 90}/{'f' * 90}.jpg"
+    data = tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT) + bytes(1024)
+    assert scan(data) == [Member(name, 512, 0)]
+
+
+@pytest.mark.parametrize(
+    ("field", "size"),
+    [
+        (b"00000000012\0", 10),
+        (b"000000000012", 10),
+        (b"00000000012 ", 10),
+        (b"         12 ", 10),
+        (b"12\0garbage!!", 10),
+        (b"\x80" + bytes(10) + b"\x0a", 10),
+        (b"0000000001_2", None),
+        (b"0000000_012\0", None),
+        (b"+0000000012\0", None),
+        (b"-0000000012\0", None),
+        (b"0o000000012\0", None),
+        (b"00000000018\0", None),
+        (b"0000000\n012\0", None),
+    ],
+)
+def test_size_fields(field, size):
+    """Octal digits are taken in every way of ending them; what only int() takes is refused."""
+    block = bytearray(header("a.jpg", 0))
+    block[124:136] = field
+    (found, *_) = scan(fix_checksum(block) + bytes(1024))
+    if size is None:
+        assert f"{field!r} is no octal number" in found.reason
+    else:
+        assert found == Member("a.jpg", 512, size)
+
+
+@pytest.mark.parametrize("form", [b"%06o\0 ", b"%06o \0", b"%07o\0", b" %06o\0", b"%08o"])
+def test_checksum_fields(form):
+    """A checksum is read in every way of writing it, and a digit more makes it wrong."""
+    block = bytearray(header("a.jpg", 0))
+    total = int(block[148:154], 8)
+    block[148:156] = form % total
+    assert scan(bytes(block) + bytes(1024)) == [Member("a.jpg", 512, 0)]
+    block[148:156] = b"%06o7\0" % total
+    assert "not a tar header, or damaged" in scan(bytes(block) + bytes(1024))[0].reason
+
+
 def test_checksum_is_compared_whole():
     """Sums that differ by 65,521, which Adler-32 cannot tell apart, are told apart."""
     block = bytearray(header("a.jpg", 0))

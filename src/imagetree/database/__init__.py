@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     )
     from imagetree.database.reading import ImageReader
     from imagetree.database.store import Database, open_database
-    from imagetree.database.verify import BadImage, CheckReport, check_images
 
 _HOMES = {
     "hierarchy": ("TreeNode", "interesting_root", "tree"),
@@ -43,12 +42,9 @@ _HOMES = {
     "queries": ("ImageRow", "counts", "find_image", "images_of", "locate", "sample"),
     "reading": ("ImageReader",),
     "store": ("Database", "open_database"),
-    "verify": ("BadImage", "CheckReport", "check_images"),
 }
 
 __all__ = [
-    "BadImage",
-    "CheckReport",
     "Database",
     "ImageReader",
     "ImageRow",
@@ -57,7 +53,6 @@ __all__ = [
     "SourceRow",
     "Statistics",
     "TreeNode",
-    "check_images",
     "counts",
     "find_image",
     "images_of",

@@ -56,7 +56,7 @@ from imagetree.sources.tarscan import printable
 from imagetree.sources.webdataset import scan_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imagetree.sources.entries import Resolve
 
@@ -188,6 +188,34 @@ def scan_source(
         yield from _batches(source, container, resume, resolve)
     with closing(source.open()) as container:
         _check_version(source, container)
+
+
+def find_labels(
+    location: str | Path,
+    options: SourceOptions | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> set[str]:
+    """The labels that a source uses, whether or not they name a synset.
+
+    Args:
+        location: a path or URL.
+        options: as for an import.
+        progress: told how many labels have been met.
+
+    Raises:
+        DatabaseError: as for an import.
+    """
+    labels: set[str] = set()
+    resolve = Naming()
+
+    def note(label: str) -> tuple[str, str]:
+        labels.add(label)
+        return resolve(label)
+
+    for _ in scan_source(find_source(location, options), resolve=note):
+        if progress is not None:
+            progress(len(labels))
+    return labels
 
 
 def _batches(

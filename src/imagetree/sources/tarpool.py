@@ -43,7 +43,7 @@ PROCESSES = 8
 START_SECONDS = 0.3
 """Of scanning in the calling process before workers are thought of, and of what must be left."""
 
-_PART = 1000  # members in one answer: neither side ever holds more than that of an open window
+_PART = 1000  # members in one answer: a worker holds no more, and soon sees that no one listens
 _REQUEST = Struct("<qq")
 _LENGTH = Struct("<I")
 _ROOT = __file__.rsplit(os.sep, 3)[0]
@@ -203,7 +203,9 @@ def _opened(path: str) -> Iterator[int]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise DatabaseError(f"{path}: cannot be opened ({error.strerror})") from error
+        raise DatabaseError(
+            f"{path}: cannot be opened ({error.strerror})", hint="name a tar archive"
+        ) from error
     try:
         yield fd
     finally:
