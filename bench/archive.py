@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -163,6 +164,23 @@ def with_bare_reads(path: Path, offsets: list[int]) -> int:
     return len(offsets)
 
 
+def whole_import(path: Path) -> list[float]:
+    """Seconds and peak memory in MB (processes summed) of an import into a new database."""
+    code = (
+        "import sys, tempfile, time; t = time.perf_counter()\n"
+        f"sys.path.append({str(ROOT / 'bench')!r}); from archive import peaks\n"
+        "from imagetree.database import import_source, open_database\n"
+        "most = [0.0]\n"
+        "def watch(*_): most[0] = max(most[0], sum(peaks()))\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    with open_database(folder + '/images.db', create=True) as database:\n"
+        f"        report = import_source(database, {str(path)!r}, progress=watch)\n"
+        "        print(time.perf_counter() - t, most[0], report.num_added, len(report.set_aside))"
+    )
+    words = [sys.executable, "-c", code]
+    return [float(x) for x in subprocess.run(words, check=True, capture_output=True).stdout.split()]
+
+
 def evict(path: Path) -> None:
     """Throw the archive's pages out of memory."""
     with path.open("rb") as file:
@@ -228,6 +246,11 @@ def main() -> None:
     show(
         f"scan of {given.members:,} members, {where}", seconds, f"scan_windows, {PROCESSES} workers"
     )
+    imports = [whole_import(path) for _ in range(given.rounds)]
+    assert all(each[2:] == [given.members, 0] for each in imports), imports
+    print(f"  whole import, {statistics.median(each[0] for each in imports):.1f} s ", end="")
+    print(f"({', '.join(f'{each[0]:.1f}' for each in imports)}; bar: 20 s), ", end="")
+    print(f"at most {max(each[1] for each in imports):.0f} MB (bar: 400 MB)")
     ours, *workers = peak_memory(path)
     largest = max(workers, default=0)
     print(f"  peak: {ours:.0f} MB and {len(workers)} workers of at most {largest:.0f} MB, ", end="")

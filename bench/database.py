@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from run import IMAGENETTE, ROOT, interleaved, show
 from sqlalchemy import func, select
 
 from imagetree.database import ImageReader, import_source, locate, open_database, schema
 from imagetree.database.counting import current_totals, subtree_of
 from imagetree.database.queries import images_of, sample
+from run import IMAGENETTE, ROOT, interleaved, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +148,11 @@ def _time_queries(database: object) -> None:
             lambda: sample(database, [ANIMAL], 100, rng.randrange(10**9), subtree=True),
             200,
         ),
-        ("  the same by ORDER BY RANDOM()", lambda: ask(mine.order_by(func.random()).limit(100)), 3),
+        (
+            "  the same by ORDER BY RANDOM()",
+            lambda: ask(mine.order_by(func.random()).limit(100)),
+            3,
+        ),
         ("counts of the whole closure, as sets (bar: 100 ms)", totals_anew, 20),
         ("  limit: one indexed page", lambda: images_of(database, ["n02084071"]), 300),
     ):
@@ -197,7 +201,9 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for name in arguments.names or BENCHES:
         BENCHES[name](arguments.folder)
-    print(f"peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
+    print(
+        f"peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

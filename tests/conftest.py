@@ -80,14 +80,16 @@ def postgresql():
 
 @pytest.fixture
 def new_postgresql(postgresql):
-    """URL of an empty database on the server."""
-    name = f"images_{os.urandom(4).hex()}"
-    server = create_engine(postgresql.format(name="postgres"), isolation_level="AUTOCOMMIT")
+    """URL of an empty database on the server; the same one each time, as making one takes long."""
+    url = postgresql.format(name="postgres")
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        yield postgresql.format(name=name)
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) {others}"))
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
     server.dispose()
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -48,7 +48,8 @@ class BlockReader:
             return data[offset - start : offset - start + length]
         if length >= GREATEST_BLOCK:
             return self._read(length, offset)
-        self._adapt(offset - (start + len(data)))
+        if data:
+            self._adapt(offset - (start + len(data)))
         wanted = min(max(length, self._block), max(0, self._size - offset))
         data = self._read(wanted, offset)
         self._kept = (offset, data)

@@ -2,10 +2,9 @@
 
 A kit is read from its `.tar.gz`, the folder that it was unpacked to, or a bare `meta.mat`. Nothing
 is unpacked: the few files that count are read into memory, and each, and all that the archive
-holds, is bounded before it is decompressed. `meta.mat` goes through SciPy, which makes arrays of it
-and runs nothing; what it holds is checked field by field.
+holds, is bounded before it is decompressed. What they hold is checked field by field.
 Sources: the readme.txt of either kit, "Data" and "Meta Data"; ILSVRC2015's, 3.2.2, for the
-blacklist; "MAT-File Format" (MathWorks), level 5, for the sizes in it.
+blacklist.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import gzip
 import hashlib
 import io
 import re
-import struct
 import tarfile
 import zlib
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from imagetree.errors import DatabaseError
+from imagetree.sources.matfile import Value, read_mat
 from imagetree.sources.numbering import (
     Ilsvrc2010Id,
     Ilsvrc2012Id,
@@ -56,7 +55,6 @@ _FIELDS = (
     *("WNID", "words", "gloss", "num_children", "children", "wordnet_height"),
     "num_train_images",
 )
-_MAT_HEADER, _MAT_COMPRESSED = 128, 15
 _HINT = "download the kit again; it is published as ILSVRC2012_devkit_t12.tar.gz"
 
 
@@ -242,19 +240,18 @@ def _parse_meta(
     data: bytes, where: str
 ) -> tuple[int, tuple[KitSynset, ...], NDArray[np.uint8] | None]:
     """Year, synsets and costs of a `meta.mat`."""
-    from scipy.io import loadmat  # half a second, which few commands need
-
-    _check_mat_sizes(data, where)
     try:
-        found = loadmat(io.BytesIO(data), variable_names=["synsets", "cost_matrix"])
-        table = found["synsets"].ravel()
-        fields = [_ID_FIELD.fullmatch(name) for name in table.dtype.names or ()]
-    except Exception as error:  # SciPy's reader runs into whatever a damaged file holds
-        raise DatabaseError(f"{where}: no table of synsets ({error})", hint=_HINT) from error
-    years = [int(field[1]) for field in fields if field]
-    if len(years) != 1 or years[0] not in _KINDS or not set(_FIELDS) <= set(table.dtype.names):
+        found = read_mat(data, MAX_FILE_BYTES)
+    except ValueError as error:
+        raise DatabaseError(f"{where}: {error}", hint=_HINT) from error
+    table = found.get("synsets")
+    if not isinstance(table, list) or not table:
+        raise DatabaseError(f"{where}: no table of synsets", hint=_HINT)
+    names = list(table[0])
+    years = [int(found_id[1]) for name in names if (found_id := _ID_FIELD.fullmatch(name))]
+    if len(years) != 1 or years[0] not in _KINDS or not set(_FIELDS) <= set(names):
         raise DatabaseError(
-            f"{where}: the fields of a synset are {', '.join(table.dtype.names)} "
+            f"{where}: the fields of a synset are {', '.join(names) or 'none'} "
             f"(expected ILSVRC2010_ID or ILSVRC2012_ID, {', '.join(_FIELDS)})",
             hint=_HINT,
         )
@@ -266,25 +263,7 @@ def _parse_meta(
     return years[0], synsets, _costs(found.get("cost_matrix"), num_classes, where)
 
 
-def _check_mat_sizes(data: bytes, where: str) -> None:
-    """Refuse a file of which more would come than MAX_FILE_BYTES: each element says its size."""
-    at, total = _MAT_HEADER, 0
-    order = ">" if data[126:128] == b"MI" else "<"
-    while at + 8 <= len(data):
-        kind, size = struct.unpack_from(f"{order}II", data, at)
-        content = data[at + 8 : at + 8 + size]
-        if kind == _MAT_COMPRESSED:
-            try:
-                content = zlib.decompressobj().decompress(content, MAX_FILE_BYTES + 1)
-            except zlib.error as error:
-                raise DatabaseError(f"{where}: damaged ({error})", hint=_HINT) from error
-        total += len(content)
-        if total > MAX_FILE_BYTES:
-            raise DatabaseError(f"{where}: more than {MAX_FILE_BYTES} bytes in it", hint=_HINT)
-        at += 8 + size
-
-
-def _parse_synset(row: Any, year: int) -> KitSynset:
+def _parse_synset(row: dict[str, Value], year: int) -> KitSynset:
     kind = _KINDS[year]
     children = tuple(kind(int(child)) for child in np.asarray(row["children"]).ravel())
     if _number(row["num_children"]) != len(children):
@@ -300,14 +279,18 @@ def _parse_synset(row: Any, year: int) -> KitSynset:
     )
 
 
-def _number(field: Any) -> int:
+def _number(field: Value) -> int:
     """A number of MATLAB, which is a matrix."""
     return int(np.asarray(field).item())
 
 
-def _text(field: Any) -> str:
-    """A text of MATLAB, which is a row of characters; none at all where it is empty."""
-    return "".join(str(part) for part in np.asarray(field).ravel())
+def _text(field: Value) -> str:
+    """A text of MATLAB; an empty one is an empty array of numbers."""
+    if isinstance(field, str):
+        return field
+    if len(field):
+        raise ValueError("numbers or structs in place of a text")
+    return ""
 
 
 def _check_synsets(synsets: tuple[KitSynset, ...], where: str) -> int:
@@ -333,15 +316,15 @@ def _numbering(year: int, synsets: tuple[KitSynset, ...]) -> Numbering[IlsvrcId]
     return Numbering(_KINDS[year], tuple(s.wnid for s in synsets if not s.children))
 
 
-def _costs(matrix: Any, num_classes: int, where: str) -> NDArray[np.uint8] | None:
+def _costs(matrix: Value | None, num_classes: int, where: str) -> NDArray[np.uint8] | None:
     if matrix is None:
         return None
-    costs: NDArray[np.uint8] = np.asarray(matrix)
-    if costs.shape != (num_classes, num_classes) or costs.dtype != np.uint8:
-        raise DatabaseError(
-            f"{where}: cost_matrix is {costs.dtype} {costs.shape} "
-            f"(expected uint8 {(num_classes, num_classes)})"
-        )
+    shape = (num_classes, num_classes)
+    if not isinstance(matrix, np.ndarray) or matrix.shape != shape:
+        raise DatabaseError(f"{where}: cost_matrix is no matrix of {shape}", hint=_HINT)
+    costs: NDArray[np.uint8] = np.clip(np.nan_to_num(matrix), 0, 255).astype(np.uint8)
+    if (costs != matrix).any():
+        raise DatabaseError(f"{where}: cost_matrix holds other than 0 to 255", hint=_HINT)
     return costs
 
 

@@ -42,6 +42,7 @@ MAX_FAULTS_SHOWN = 20
 UNLABELLED = ""
 """In place of the wnid of an image of which nothing is known."""
 
+_HINT = "correct the labels file; nothing was imported"
 _TEST_IMAGE = re.compile(r"(?:.*/)?ILSVRC20\d\d_test_\d{8}\.JPEG", re.ASCII)
 
 
@@ -270,9 +271,7 @@ def _from_numbers(labels: Labels, numbering: Numbering[Any]) -> tuple[Label, ...
             faults.append(f"{labels.path.name}:{label.line}: {fault}")
         else:
             lines.append(label._replace(wnid=numbering.wnid_of(numbering.kind(value))))
-    if faults:
-        faults.append(EXPLANATION)
-    _raise_faults(labels.path, faults)
+    _raise_faults(labels.path, faults, EXPLANATION)
     return tuple(lines)
 
 
@@ -327,12 +326,12 @@ def _find_missing(by_name: dict[str, Label], archive: Archive) -> list[Label]:
     return [label for name, label in by_name.items() if name not in present]
 
 
-def _raise_faults(path: Path, faults: Sequence[str]) -> None:
+def _raise_faults(path: Path, faults: Sequence[str], hint: str = _HINT) -> None:
     if not faults:
         return
     shown = "\n".join(f"  {fault}" for fault in faults[:MAX_FAULTS_SHOWN])
     rest = f", the first {MAX_FAULTS_SHOWN} of them" if len(faults) > MAX_FAULTS_SHOWN else ""
     raise DatabaseError(
         f"{path}: {len(faults)} faults in the labels{rest}:\n{shown}",
-        hint="correct the labels file; nothing was imported",
+        hint=hint,
     )

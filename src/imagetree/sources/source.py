@@ -46,6 +46,12 @@ from imagetree.sources.labels import Archive, Labels, assign_labels, load_labels
 from imagetree.sources.layouts import Layout, scan_layout
 from imagetree.sources.listing import scan_listing_batches
 from imagetree.sources.mapping import LabelMapping, Naming, load_mapping
+from imagetree.sources.numbering import (
+    ClassIndex,
+    KaggleLine,
+    ilsvrc2012_wnids,
+    parse_numbering,
+)
 from imagetree.sources.places import is_url
 from imagetree.sources.tars import (
     scan_folder_of_shards,
@@ -71,11 +77,13 @@ class SourceOptions:
         labels: labels of a flat container: a labels file, or ILSVRC's development kit.
         mapping: wnids of labels that are words; see `sources.mapping`.
         numbering: of labels that are numbers: ilsvrc2012-id, class-index or kaggle-line.
+        classes: file with a label on each line, for numbers from 0 that are of no such numbering.
     """
 
     labels: Path | None = None
     mapping: Path | None = None
     numbering: str | None = None
+    classes: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -333,6 +341,25 @@ def _scan_list(source: Source, resolve: Resolve, resume: int) -> Iterator[Batch]
         if number > resume:
             images = map(FoundImage, found.names, found.wnids, repeat(0), repeat(0), found.paths)
             yield Batch(list(images), found.set_aside, found.done_bytes, str(number))
+
+
+def _classes(options: SourceOptions) -> tuple[str, ...] | None:
+    """The labels that numbers stand for, from 0; None where no one has said."""
+    if options.classes is not None:
+        try:
+            lines = options.classes.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatabaseError(f"{options.classes}: cannot be read ({error})") from error
+        return tuple(line.strip() for line in lines)
+    if options.numbering is None:
+        return None
+    numbering = parse_numbering(options.numbering)
+    if numbering not in {ClassIndex, KaggleLine}:
+        raise DatabaseError(
+            f"--numbering {options.numbering}: only a development kit has this numbering",
+            hint="name the kit's classes by --classes FILE, a label for each number from 0",
+        )
+    return (*[""] * numbering.first, *ilsvrc2012_wnids())
 
 
 def _absolute(location: str | Path) -> str:
