@@ -129,7 +129,8 @@ def test_archive_that_changed_or_went_is_found_before_training(imagetree, tmp_pa
     archive.unlink()
     said = imagetree(*train)
     assert said.status == 1
-    assert f"{archive}: the source cannot be opened (No such file or directory)" in said.err
+    assert f"{archive}: the source cannot be opened (No such file" in said.err
+    assert f"imagetree database relink {archive} NEW" in said.err
     assert not (tmp_path / "run").exists()
 
 

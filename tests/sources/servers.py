@@ -24,6 +24,7 @@ class WebFile:
         self.headers = {"ETag": '"1"'} if headers is None else headers
         self.failures, self.redirects = deque(failures), redirects or {}
         self.requests, self.sent = [], 0
+        self.hides_length = False  # ends its answers by closing the connection
         self.cut = 0  # bytes that are left out at the end of the next answer
         self.lock = threading.Lock()
         self.url = ""
@@ -31,6 +32,7 @@ class WebFile:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         file = self.server.file
@@ -56,7 +58,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.file.hides_length:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         body = body[: len(body) - cut]
         try:

@@ -114,8 +114,9 @@ def _open_checked(source: SourceRow) -> Container:
             source.container, source.location, of_tars=holds_tars(source.layout)
         )
     except DatabaseError as error:
+        reason = error.message.removeprefix(f"{source.location}: ")
         raise DatabaseError(
-            f"{source.location}: the source cannot be opened ({error.message})",
+            f"{source.location}: the source {reason}",
             hint="put it back, or say where it is now: "
             f"imagetree database relink {source.location} NEW",
         ) from error

@@ -154,10 +154,11 @@ def load_devkit(path: Path) -> Devkit:
         )
     year, synsets, costs = _parse_meta(files[_META], f"{path}: {_META}")
     truth_name, truth = _file_of_year(files, _TRUTH, year)
-    _, blacklist = _file_of_year(files, _BLACKLIST, year)
+    blacklist_name, blacklist = _file_of_year(files, _BLACKLIST, year)
     ids = parse_numbers(truth, _numbering(year, synsets), truth_name) if truth else ()
     sha256 = hashlib.sha256(files[truth_name]).hexdigest() if truth else ""
-    return Devkit(path, year, synsets, costs, ids, sha256, _parse_blacklist(blacklist, len(ids)))
+    images = _parse_blacklist(blacklist, blacklist_name, len(ids))
+    return Devkit(path, year, synsets, costs, ids, sha256, images)
 
 
 def _is_folder(path: Path) -> bool:
@@ -308,7 +309,7 @@ def _check_synsets(synsets: tuple[KitSynset, ...], where: str) -> int:
             faults.append(f"{synset.id}: a class behind the ancestors of classes")
     if not faults and len({synset.wnid for synset in synsets}) < len(synsets):
         faults.append("a wnid is there twice")
-    raise_faults(where, faults or ([] if num_classes else ["no class in it"]))
+    raise_faults(where, faults or ([] if num_classes else ["no class in it"]), _HINT)
     return num_classes
 
 
@@ -328,13 +329,13 @@ def _costs(matrix: Value | None, num_classes: int, where: str) -> NDArray[np.uin
     return costs
 
 
-def _parse_blacklist(text: str, num_images: int) -> frozenset[int]:
-    """The numbers of val images, from 1."""
+def _parse_blacklist(text: str, where: str, num_images: int) -> frozenset[int]:
+    """The numbers of val images, from 1; where the truth is missing, their number is not known."""
     words = text.split()
     faults = [
-        f"blacklist: {word[:20]!r} is no image (expected 1 to {num_images})"
+        f"{word[:20]!r} is no image (expected 1 to {num_images or 'their number'})"
         for word in words
-        if not 1 <= (parse_number(word) or 0) <= num_images
+        if not 1 <= (parse_number(word) or 0) <= (num_images or 99_999)
     ]
-    raise_faults("blacklist", faults)
+    raise_faults(where, faults, _HINT)
     return frozenset(map(int, words))

@@ -239,13 +239,13 @@ def parse_numbers(text: str, numbering: Numbering[Number], where: str) -> tuple[
     return tuple(numbers)
 
 
-def raise_faults(where: str, faults: Sequence[str]) -> None:
-    """Raise the faults of a file of numbers as one error, if there are any."""
+def raise_faults(where: str, faults: Sequence[str], hint: str = EXPLANATION) -> None:
+    """Raise the faults of a file as one error, if there are any."""
     if not faults:
         return
     shown = "\n".join(f"  {fault}" for fault in faults[:MAX_FAULTS_SHOWN])
     rest = f", the first {MAX_FAULTS_SHOWN} of them" if len(faults) > MAX_FAULTS_SHOWN else ""
-    raise DatabaseError(f"{where}: {len(faults)} faults{rest}:\n{shown}", hint=EXPLANATION)
+    raise DatabaseError(f"{where}: {len(faults)} faults{rest}:\n{shown}", hint=hint)
 
 
 def unnamed_numbering(where: str) -> DatabaseError:

@@ -94,7 +94,7 @@ class Session:
         filesystem: fsspec's, which is closed with it.
         known: errors of its library; a request that ends with one is made again.
         final: those of them that another try would not mend.
-        delays: seconds to wait before the second try, the third, ...
+        delays: seconds to wait before the second try, the third, ...; None for RETRY_DELAYS.
     """
 
     def __init__(
@@ -102,10 +102,12 @@ class Session:
         filesystem: Any,
         known: tuple[type[BaseException], ...],
         final: tuple[type[BaseException], ...],
-        delays: tuple[float, ...] = RETRY_DELAYS,
+        delays: tuple[float, ...] | None = None,
     ) -> None:
         self._filesystem = filesystem
-        self._known, self._final, self._delays = known, final, delays
+        self._known: tuple[type[BaseException], ...] = (TransientError, TimeoutError, *known)
+        self._final = final
+        self._delays = RETRY_DELAYS if delays is None else delays
         self.client = self._run(filesystem.set_session)
 
     def ask(self, where: str, question: Callable[..., Awaitable[Answer]], *args: object) -> Answer:
@@ -138,7 +140,7 @@ class Session:
             try:
                 async with asyncio.timeout(REQUEST_SECONDS):
                     return await question(*args)
-            except (TransientError, TimeoutError, *self._known) as error:
+            except self._known as error:
                 fault = _describe(error)
                 if isinstance(error, self._final):
                     raise DatabaseError(f"{where}: {fault}") from error
@@ -148,7 +150,7 @@ class Session:
         )
 
 
-def http_session(delays: tuple[float, ...] = RETRY_DELAYS, **options: object) -> Session:
+def http_session(delays: tuple[float, ...] | None = None, **options: object) -> Session:
     """Connections to http and https.
 
     Args:
@@ -172,7 +174,7 @@ def http_session(delays: tuple[float, ...] = RETRY_DELAYS, **options: object) ->
     return Session(filesystem, (aiohttp.ClientError, OSError), final, delays)
 
 
-def s3_session(delays: tuple[float, ...] = RETRY_DELAYS) -> Session:
+def s3_session(delays: tuple[float, ...] | None = None) -> Session:
     """Connections to S3, or to the server in AWS_ENDPOINT_URL; as botocore finds its credentials.
 
     Where there are none, requests are not signed: public buckets can be read.
@@ -260,6 +262,8 @@ def changed(where: str) -> DatabaseError:
 
 
 def _describe(error: BaseException) -> str:
+    if isinstance(error, TransientError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -42,7 +42,7 @@ from imagetree.sources.entries import (
     image_name,
     stem_of,
 )
-from imagetree.sources.labels import Archive, Labels, assign_labels, load_labels
+from imagetree.sources.labels import UNLABELLED, Archive, Labels, assign_labels, load_labels
 from imagetree.sources.layouts import Layout, scan_layout
 from imagetree.sources.listing import scan_listing_batches
 from imagetree.sources.mapping import LabelMapping, Naming, load_mapping
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from imagetree.sources.entries import Resolve
 
 _BATCH = 5000
+_NO_LABEL = "note: an image of the test set, whose label was never published"
 
 
 @dataclass(frozen=True)
@@ -302,17 +303,23 @@ def _scan_labelled(
         is_cut=any(isinstance(e, SetAside) and e.reason.startswith("truncated") for e in found),
     )
     assert source.labels is not None  # else the layout is another
-    wnids, missing = assign_labels(source.labels, archive, lambda wnid: resolve(wnid)[1])
+    labels, missing = assign_labels(source.labels, archive, lambda label: _loss(resolve(label)[1]))
     if missing:
         reason = f"{len(missing)} labelled images are not in what is left of the archive"
         yield SetAside(source.labels.path.name, 0, reason)
-    images.update(zip(images, wnids, strict=True))
+    images.update(zip(images, labels, strict=True))
     for item in found:
         if isinstance(item, Entry):
-            wnid = images.get(item, "")
-            yield _judge(item, wnid, stem_of(base_of(item.name)))
+            label = images.get(item, UNLABELLED)
+            wnid, fault = ("", _NO_LABEL) if label == UNLABELLED else resolve(label)
+            yield _judge(item, wnid, stem_of(base_of(item.name)), fault)
         else:
             yield item
+
+
+def _loss(fault: str) -> str:
+    """Why the images of a label are lost; empty where they are left out on purpose."""
+    return "" if fault.startswith("note: ") else fault
 
 
 def _scan_class(
@@ -328,8 +335,8 @@ def _scan_class(
             yield item
 
 
-def _judge(entry: Entry, wnid: str, name: str) -> FoundImage | SetAside:
-    fault = fault_of_base(base_of(entry.name)) or fault_of_length(entry.length)
+def _judge(entry: Entry, wnid: str, name: str, fault: str = "") -> FoundImage | SetAside:
+    fault = fault_of_base(base_of(entry.name)) or fault_of_length(entry.length) or fault
     if fault:
         return SetAside(printable(entry.name), entry.offset, fault)
     return FoundImage(name, wnid, *entry[1:])
