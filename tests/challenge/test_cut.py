@@ -13,7 +13,7 @@ from imagetree.challenge.cut import CutConfig, cut_challenge
 from imagetree.challenge.definition import load_challenge
 from imagetree.challenge.images import locate_split
 from imagetree.database import ImageReader, import_source, open_database
-from imagetree.errors import ChallengeError
+from imagetree.errors import ChallengeError, ImagetreeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +156,7 @@ def test_images_that_are_not_in_the_database(tmp_path: Path) -> None:
     ],
 )
 def test_refused(tmp_path: Path, counts: dict[str, int], config: CutConfig, message: str) -> None:
-    with pytest.raises(ChallengeError, match=f"(?s){message}"):
+    with pytest.raises(ImagetreeError, match=f"(?s){message}"):
         cut(tmp_path / "a", counts, config)
 
 

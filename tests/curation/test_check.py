@@ -11,7 +11,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from imagetree.curation.check import check_images, count_traits
-from imagetree.curation.inspection import Trait, inspect_image
+from imagetree.curation.inspection import inspect_image
 from imagetree.database import counts, import_source, locate
 from imagetree.database.journal import problems
 from imagetree.database.schema import image_facts
@@ -67,7 +67,7 @@ def test_facts_are_stored_and_faults_set_aside(database, tmp_path):
     assert report.bytes == sum(map(len, MIXED.values()))
     assert [bad.image.name for bad in report.bad] == [f"{DOG}_cut", f"{DOG}_page"]
     assert report.formats == {"JPEG": 3, "PNG": 1}
-    assert report.traits == {Trait.GREY: 1, Trait.CMYK: 1}
+    assert report.traits == {"grey": 1, "cmyk": 1}
     assert calls == [(6, 6, 2)]
     assert counts(database) == {DOG: 4}
     reasons = {problem.item: problem.reason for problem in problems(database)}

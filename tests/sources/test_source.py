@@ -201,7 +201,7 @@ def test_wrong_number_of_labels(val_tar, val_labels):
     [
         (b"", "is empty"),
         (b"\xff\xfe", "no UTF-8"),
-        (f"{DOG}\na.jpg\t{DOG}\n".encode(), "val.tsv:2: expected a wnid alone, as on line 1"),
+        (f"{DOG}\na.jpg\t{DOG}\n".encode(), "val.tsv:2: expected a label alone, as on line 1"),
     ],
 )
 def test_labels_that_are_none(val_tar, val_labels, data, message):

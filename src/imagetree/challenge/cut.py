@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagetree.challenge.definition import Challenge, Entry, save_challenge
 from imagetree.database.closure import ancestors_or_self
-from imagetree.database.journal import sources
+from imagetree.database.journal import source_of
 from imagetree.database.queries import counts, locate
 from imagetree.errors import ChallengeError
 from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from imagetree.database.queries import ImageRow
     from imagetree.database.store import Database
@@ -64,7 +64,7 @@ def cut_challenge(database: Database, folder: Path, config: CutConfig) -> Challe
         ChallengeError: fewer than two classes, a class that is an ancestor of another, a class
             with too few images, an unknown source, or another challenge in the folder.
     """
-    val_source = _source_id(database, config.val_source) if config.val_source else None
+    val_source = source_of(database, config.val_source).id if config.val_source else None
     rows: dict[str, list[ImageRow]] = defaultdict(list)
     asked = _asked(database, config.classes)
     for row in locate(database, asked):
@@ -110,17 +110,6 @@ def _asked(database: Database, classes: Sequence[str]) -> tuple[str, ...] | None
             )
         wnids.add(senses[0] if senses else nouns.resolve(text).wnid)
     return tuple(sorted(wnids))
-
-
-def _source_id(database: Database, path: str) -> int:
-    asked = str(Path(path).resolve())
-    known = {source.location: source.id for source in sources(database)}
-    if asked not in known:
-        raise ChallengeError(
-            f"{path}: not imported into this database",
-            hint=f"import it first: imagetree database import {path}",
-        )
-    return known[asked]
 
 
 def _check_classes(

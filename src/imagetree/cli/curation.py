@@ -17,7 +17,6 @@ from imagetree.cli.output import (
     progress_bar,
 )
 from imagetree.database.store import open_database
-from imagetree.errors import DatabaseError
 from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from imagetree.curation.duplicates import DuplicateGroup
     from imagetree.curation.releases import SynsetDiff
-    from imagetree.database.store import Database
 
 app = App(name="curation", help="Remove and hide images, find duplicates, make releases.")
 
@@ -229,7 +227,7 @@ def diff(
         for sign, listed in (("-", each.removed), ("+", each.added)):
             for name in listed:
                 print(f"{sign} {each.wnid}  {name}")
-    if not names:
+    if found and not names:
         header = ("wnid", "word", "added", "removed")
         print_table(header, [(e.wnid, _word(e.wnid), len(e.added), len(e.removed)) for e in found])
     added, removed = (sum(len(each[i]) for each in found) for i in (1, 2))
@@ -273,11 +271,11 @@ def duplicates(
         protect: sources whose images stay, such as the archive of val.
     """
     from imagetree.curation.duplicates import find_duplicates, set_duplicates_aside
-    from imagetree.database.journal import sources
+    from imagetree.database.journal import source_of, sources
 
     wnids = [load_nouns().resolve(text).wnid for text in synsets]
     with open_database(database) as store:
-        protected = _find_sources(store, protect)
+        protected = {source_of(store, location).id for location in protect}
         groups = find_duplicates(
             store,
             max_distance=None if exact else distance,
@@ -298,23 +296,6 @@ def duplicates(
         _print_group(group, places)
     what = f"{number:,} set aside" if set_aside else "none set aside (--set-aside does)"
     print(f"{sum(len(g.copies) for g in groups):,} images in {len(groups):,} groups, {what}")
-
-
-def _find_sources(store: Database, locations: tuple[str, ...]) -> set[int]:
-    """Ids of imported sources, by path or URL."""
-    from imagetree.database.journal import sources
-
-    known = {row.location: row.id for row in sources(store)}
-    found = set()
-    for location in locations:
-        here = {location, str(Path(location).resolve())} & known.keys()
-        if not here:
-            raise DatabaseError(
-                f"{location}: no source was imported from there",
-                hint=f"imagetree database sources --database {store.place}",
-            )
-        found |= {known[each] for each in here}
-    return found
 
 
 def _group_as_json(group: DuplicateGroup, places: Mapping[int, str]) -> dict[str, Any]:
@@ -357,12 +338,11 @@ def traits(*, database: DatabaseOption = DEFAULT_DATABASE, json: JsonOption = Fa
 
     with open_database(database) as store:
         formats, found = count_traits(store)
-    named = {str(trait.name).lower(): number for trait, number in found.items()}
     if json:
-        print_json({"formats": formats, "traits": named})
+        print_json({"formats": formats, "traits": found})
         return
     print_table(("format", "images"), list(formats.items()))
-    print_table(("trait", "images"), list(named.items()))
+    print_table(("trait", "images"), list(found.items()))
 
 
 @app.command

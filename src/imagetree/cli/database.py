@@ -207,15 +207,14 @@ def check(
             threads=threads,
             again=again,
         )
-    traits = {str(trait.name).lower(): number for trait, number in report.traits.items()}
     if json:
-        print_json(vars(report) | {"traits": traits})
+        print_json(report)
         return 1 if report.bad else 0
     known = f" ({report.num_known:,} known before)" if report.num_known else ""
     print(f"{report.num_checked:,} images checked{known}, {len(report.bad):,} set aside")
     for item in report.bad[:_MAX_LISTED]:
         print(f"  {item.image.name}: {item.reason}")
-    found = report.formats | traits
+    found = report.formats | report.traits
     print(", ".join(f"{name} {number:,}" for name, number in found.items()))
     return 1 if report.bad else 0
 

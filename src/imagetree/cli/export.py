@@ -112,7 +112,8 @@ def tar(
     """Write a tar of one synset, or a tar of one tar for each, as ILSVRC2012_img_train.tar.
 
     OUTPUT.sha256 beside it has the hashes. Images that cannot be read are left out and listed, and
-    the exit status is 1. imagetree database import reads the archive again.
+    the exit status is 1. imagetree database import reads the archive again; that of one synset it
+    knows by its name, WNID.tar.
 
     Example: imagetree export tar dogs.tar dog --subtree
 

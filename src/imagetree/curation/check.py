@@ -61,7 +61,7 @@ class CheckReport:
     bytes: int
     bad: tuple[BadImage, ...]
     formats: dict[str, int]
-    traits: dict[Trait, int]
+    traits: dict[str, int]
 
 
 class _Result(NamedTuple):
@@ -114,12 +114,12 @@ def check_images(
     return CheckReport(num_checked, num_done - num_checked, num_bytes, tuple(bad), formats, traits)
 
 
-def count_traits(database: Database) -> tuple[dict[str, int], dict[Trait, int]]:
+def count_traits(database: Database) -> tuple[dict[str, int], dict[str, int]]:
     """How many of the checked images in state ok have each format, and each trait.
 
     Returns:
-        By format in the order of the alphabet; by trait in its own order. Those that no image has
-        are left out.
+        By format in the order of the alphabet; by the trait's name, lower case, in its own order.
+        Those that no image has are left out.
     """
     columns = image_facts.c
     query = (
@@ -133,7 +133,8 @@ def count_traits(database: Database) -> tuple[dict[str, int], dict[Trait, int]]:
         for kind, bits, number in connection.execute(query):
             formats[kind] += number
             traits.update(dict.fromkeys(Trait(bits), number))
-    return dict(sorted(formats.items())), dict(sorted(traits.items()))
+    named = {str(trait.name).lower(): number for trait, number in sorted(traits.items())}
+    return dict(sorted(formats.items())), named
 
 
 _Batch = tuple["Sequence[ImageRow]", "Sequence[ImageRow]"]

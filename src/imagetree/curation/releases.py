@@ -80,13 +80,13 @@ def make_release(
     if not _NAME.fullmatch(name):
         raise DatabaseError(
             f"{name!r} is no name of a release (expected up to 64 letters, digits, . _ -)",
-            hint="for example: imagetree database release fall-2026",
+            hint="for example: imagetree curation release fall-2026",
         )
     with database.writing() as connection:
         if name in {row.name for row in _rows(connection)}:
             raise DatabaseError(
                 f"release {name!r} is there, and a release does not change",
-                hint="choose another name; imagetree database releases lists them",
+                hint="choose another name; imagetree curation releases lists them",
             )
         counts = current_counts(database, connection)
         if not len(counts.synsets):

@@ -7,33 +7,49 @@ compared in one transaction instead, and only what has changed in it is changed:
 id and its state, one that moved gets its new place, one that is gone is deleted (unless it was
 removed by hand: that stays on record). An image that another source has brought before is set aside
 as a duplicate.
+
+Any number of processes may import at a time, and take turns: one writes while the others wait. Who
+finds that another process has gone on with the same source compares what is there by then.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
 
 from imagetree.database import known
 from imagetree.database.import_run import ImportReport, ImportRun, Progress
 from imagetree.errors import DatabaseError
+from imagetree.sources.layouts import Layout
+from imagetree.sources.places import is_url
 from imagetree.sources.source import find_source, scan_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
+    from sqlalchemy import Connection
+
+    from imagetree.database.journal import SourceRow
     from imagetree.database.store import Database
-    from imagetree.sources.source import Batch, SourceOptions
+    from imagetree.sources.source import Batch, Source, SourceOptions
 
 __all__ = ["ImportReport", "Progress", "import_source", "relink_source"]
 
 _STEP = 50_000  # images in a transaction: about half a second
 _STEP_SECONDS = 2.0  # or less, where finding them takes long
+_IMPORTERS_LOCK = 0x696D706F  # of PostgreSQL, held by the one that writes
 
 
 class _DryRunError(Exception):
     """Ends the transaction of a dry run, so that it is rolled back."""
+
+
+class _TakenOverError(Exception):
+    """Another process has gone on with this source."""
 
 
 def import_source(
@@ -57,14 +73,17 @@ def import_source(
             written until then stays, and the same import goes on after it.
     """
     source = find_source(location, options)
-    with database.reading() as connection:
-        row = known.known_source(connection, source.location)
+    row = _row_of(database, source)
+    _check_options(row, source)
     run = ImportRun(source, row, progress)
-    is_broken_off = row is not None and row.resume_at is not None
-    if row is None or (is_broken_off and source.version and row.version == source.version):
-        _import_new(database, run, dry_run)
+    if row is None or _can_go_on(row, source):
+        try:
+            _import_new(database, run, dry_run)
+        except _TakenOverError:
+            run = ImportRun(source, _row_of(database, source), progress)
+            _compare(database, run, source.location, dry_run)
     else:
-        _compare(database, run, dry_run)
+        _compare(database, run, source.location, dry_run)
     run.done_bytes = source.size_bytes or run.bytes
     run.tell()
     return run.report()
@@ -81,7 +100,7 @@ def relink_source(
 
     Args:
         database: that knows the source.
-        old: where it lay, as `imagetree database sources` lists it.
+        old: where it lay.
         location: where it lies now.
         options: as for its import.
         progress: told from time to time how far it is.
@@ -92,7 +111,7 @@ def relink_source(
     """
     source = find_source(location, options)
     with database.reading() as connection:
-        row = known.known_source(connection, str(old))
+        row = known.known_source(connection, str(old)) or _row_of_path(connection, old)
         other = known.known_source(connection, source.location)
     if row is None:
         raise DatabaseError(
@@ -104,33 +123,76 @@ def relink_source(
             f"{source.location}: is a source of its own in this database",
             hint="name a place that was not imported",
         )
+    _check_options(row, source)
     run = ImportRun(source, row, progress)
-    _compare(database, run, dry_run=False)
+    _compare(database, run, row.location, dry_run=False)
     return run.report()
+
+
+def _row_of(database: Database, source: Source) -> SourceRow | None:
+    with database.reading() as connection:
+        return known.known_source(connection, source.location)
+
+
+def _row_of_path(connection: Connection, old: str | Path) -> SourceRow | None:
+    """The source of a path as users write it."""
+    path = "" if is_url(old) else str(Path(old).expanduser().resolve())
+    return known.known_source(connection, path)
+
+
+def _check_options(row: SourceRow | None, source: Source) -> None:
+    """Refuse to compare a source without the labels that it was imported with.
+
+    Its images would be taken for gone where nothing else says what they show.
+    """
+    if row is not None and row.labels_path and not source.labels_path:
+        option = "--labels" if row.layout == Layout.LABELLED else "--mapping"
+        raise DatabaseError(
+            f"{source.location}: was imported with {row.labels_path}, and now without",
+            hint=f"name it again: {option} {row.labels_path}",
+        )
+
+
+def _can_go_on(row: SourceRow, source: Source) -> bool:
+    """Whether an import was broken off, and its source and labels are what they were then."""
+    is_same = (row.version, row.labels_sha256) == (source.version, source.labels_sha256)
+    return row.resume_at is not None and source.version != "" and is_same
 
 
 def _import_new(database: Database, run: ImportRun, dry_run: bool) -> None:
     batches = scan_source(run.source, run.resume_at)
+    location, row = run.source.location, run.row
     try:
         for step in [batches] if dry_run else _steps(batches):
-            with database.writing() as connection:
+            with _turn(database) as connection:
+                _check_alone(connection, location, row)
                 run.start(connection)
                 for batch in step:
                     run.take_new(connection, batch)
                 run.end_step(connection, is_last=False)
                 if dry_run:
                     raise _DryRunError
+                row = known.known_source(connection, location)
             run.tell()
-        with database.writing() as connection:
+        with _turn(database) as connection:
+            _check_alone(connection, location, row)
             run.start(connection)
             run.end_step(connection, is_last=True)
     except _DryRunError:
         pass
 
 
-def _compare(database: Database, run: ImportRun, dry_run: bool) -> None:
+def _compare(database: Database, run: ImportRun, location: str, dry_run: bool) -> None:
+    """Hold a source against what the database knows of the one at a location."""
+    run.num_found = run.num_known = run.bytes = 0  # a part that was imported is met again
     try:
-        with database.writing() as connection:
+        with _turn(database) as connection:
+            run.row = known.known_source(connection, location)
+            if run.row is None:
+                raise DatabaseError(
+                    f"{location}: another process has relinked this source meanwhile",
+                    hint=f"imagetree database sources --database {database.place}",
+                )
             run.start(connection)
             for batch in scan_source(run.source):
                 run.take_again(connection, batch)
@@ -140,6 +202,21 @@ def _compare(database: Database, run: ImportRun, dry_run: bool) -> None:
                 raise _DryRunError
     except _DryRunError:
         pass
+
+
+@contextmanager
+def _turn(database: Database) -> Iterator[Connection]:
+    """A transaction that writes, when no other import does; SQLite has one writer in any case."""
+    with database.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_IMPORTERS_LOCK)))
+        yield connection
+
+
+def _check_alone(connection: Connection, location: str, row: SourceRow | None) -> None:
+    """Make sure that the row of a source is what this import last saw or wrote."""
+    if known.known_source(connection, location) != row:
+        raise _TakenOverError
 
 
 def _steps(batches: Iterable[Batch]) -> Iterator[list[Batch]]:

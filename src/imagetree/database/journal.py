@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import insert, select, update
@@ -64,6 +65,26 @@ def sources(database: Database) -> tuple[SourceRow, ...]:
     query = select(schema.sources).order_by(schema.sources.c.id)
     with database.reading() as connection:
         return tuple(SourceRow(*row) for row in connection.execute(query))
+
+
+def source_of(database: Database, location: str | Path) -> SourceRow:
+    """The source that was imported from a place.
+
+    Args:
+        database: that knows it.
+        location: path, of which the absolute one is known, or URL.
+
+    Raises:
+        DatabaseError: nothing was imported from there.
+    """
+    places = {str(location), str(Path(location).resolve())}
+    for row in sources(database):
+        if row.location in places:
+            return row
+    raise DatabaseError(
+        f"{location}: not imported into this database",
+        hint=f"imagetree database sources --database {database.place} lists what was",
+    )
 
 
 def problems(database: Database) -> tuple[ProblemRow, ...]:

@@ -172,16 +172,19 @@ def find_image(database: Database, name: str, wnid: str | None = None) -> ImageR
 
     Args:
         database: where to look.
-        name: without ending: `n02084071_17`.
-        wnid: its synset, where several synsets have an image of this name.
+        name: without ending: `n02084071_17`, or with its synset, `n02084071/val_17`, where several
+            synsets have an image of this name.
+        wnid: its synset, if it is not in the name.
 
     Raises:
         DatabaseError: there is none, or there are several.
     """
+    if wnid is None and name[9:10] == "/" and _is_wnid(name[:9]):
+        wnid, name = name[:9], name[10:]
     shown, columns = schema.synset_counts, images.c
     is_it = columns.synset.in_(select(shown.c.synset)) & (columns.name == name)
     own = wnid or name[:9]
-    if own[:1] == "n" and own[1:].isascii() and own[1:].isdigit():
+    if _is_wnid(own):
         is_own = (columns.synset == synset_of(own)) & (columns.name == stored_name(name, own))
         is_it = is_own if wnid else is_it | is_own
     with database.reading() as connection:
@@ -196,9 +199,13 @@ def find_image(database: Database, name: str, wnid: str | None = None) -> ImageR
     if len(found) > 1:
         raise DatabaseError(
             f"{database.place}: {len(found)} images are named {name!r}",
-            hint=f"name the synset too, one of {', '.join(row.wnid for row in found[:20])}",
+            hint=f"name the synset too: {', '.join(f'{row.wnid}/{name}' for row in found[:20])}",
         )
     return found[0]
+
+
+def _is_wnid(text: str) -> bool:
+    return len(text) == 9 and text[0] == "n" and text[1:].isascii() and text[1:].isdigit()
 
 
 def _image_row(row: Sequence[Any]) -> ImageRow:

@@ -14,6 +14,7 @@ from imagetree.database.journal import sources as query_sources
 from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
 from imagetree.sources.containers import Container, open_container
+from imagetree.sources.layouts import Layout
 from imagetree.sources.source import holds_tars
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ class ImageReader:
         try:
             return container.read(row.offset, row.length, row.path)
         except DatabaseError as error:
-            location = self._sources[row.source_id].location
+            source = self._sources[row.source_id]
             raise DatabaseError(
-                f"image {row.name!r} in {location}: {error.message}",
-                hint=error.hint or f"import the source again: imagetree database import {location}",
+                f"image {row.name!r} in {source.location}: {error.message}",
+                hint=error.hint or f"import the source again: {_import_command(source)}",
             ) from error
 
     def open_all(self, source_ids: Iterable[int] | None = None) -> None:
@@ -127,5 +128,14 @@ def _open_checked(source: SourceRow) -> Container:
     raise DatabaseError(
         f"{source.location}: changed since it was imported "
         f"(expected {source.size_bytes} bytes, got {size}, or another time of change)",
-        hint=f"import it again: imagetree database import {source.location}",
+        hint=f"import it again: {_import_command(source)}",
     )
+
+
+def _import_command(source: SourceRow) -> str:
+    """The command that imports a source again, with the labels that it needs."""
+    words = ["imagetree database import", source.location]
+    if source.labels_path is not None:
+        option = "--labels" if source.layout == Layout.LABELLED else "--mapping"
+        words += [option, source.labels_path]
+    return " ".join(words)

@@ -42,16 +42,23 @@ class Selection:
 
         Raises:
             WordnetError: one of the wnids is no noun of WordNet 3.0.
-            DatabaseError: there is no image at all.
+            DatabaseError: one of the synsets has no image, or there is none at all.
         """
         found = queries.counts(database)
         if self.wnids is not None:
-            wanted = closure.descendants(self.wnids) if self.subtree else set(self.wnids)
+            below = {
+                wnid: closure.descendants([wnid]) if self.subtree else {wnid} for wnid in self.wnids
+            }
+            empty = [wnid for wnid in self.wnids if found.keys().isdisjoint(below[wnid])]
+            wanted = set().union(*below.values())
             found = {wnid: number for wnid, number in found.items() if wnid in wanted}
-        if not found:
+        else:
+            empty = [] if found else ["any synset"]
+        if empty:
             raise DatabaseError(
-                f"{database.place}: no images of {', '.join(self.wnids or ('any synset',))}",
-                hint="see which synsets have images: imagetree database tree",
+                f"{database.place}: no images of {', '.join(empty)}",
+                hint="imagetree database tree shows which synsets have images; "
+                "--subtree takes those below a synset",
             )
         return found
 

@@ -85,7 +85,7 @@ class Tar:
 
     def entries(self) -> Iterator[Entry | SetAside]:
         """Its members."""
-        for found in scan_tar(self._read, 0, self.size_bytes):
+        for found in scan_tar(headers_of(self.place), 0, self.size_bytes):
             if isinstance(found, Problem):
                 yield SetAside(found.name or "archive", found.offset, found.reason)
             else:
@@ -105,7 +105,7 @@ class Zip(Tar):
 
     def entries(self) -> Iterator[Entry | SetAside]:
         """Its members."""
-        return scan_zip(self._read, self.size_bytes)
+        return scan_zip(headers_of(self.place), self.size_bytes)
 
     def read(self, offset: int, length: int, path: str | None) -> bytes:
         """A member, inflated where it is deflated."""
@@ -185,13 +185,20 @@ class Folder:
 
 
 class RemoteFolder:
-    """The objects below a prefix, whose files are read whole, or tars in it in part."""
+    """The objects below a prefix, whose files are read whole, or tars in it in part.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: with a slash at its end.
+        names: objects that are archives or tables, whose versions are the folder's.
+    """
+
+    def __init__(self, url: str, names: Iterable[str] = ()) -> None:
         self.url = url
-        self.size_bytes, self.version = 0, ""
         self._places: dict[str, Place] = {}
         self._lock = threading.Lock()
+        facts = [(name, self.place(name)) for name in sorted(names)]
+        self.size_bytes = sum(place.size for _, place in facts)
+        self.version = _version_of((name, place.version) for name, place in facts)
 
     def entries(self) -> Iterator[Entry | SetAside]:
         """Its objects."""
@@ -214,8 +221,7 @@ class RemoteFolder:
     @contextmanager
     def reader(self, path: str) -> Iterator[Read]:
         """Positioned reads of an object, ahead where that saves requests."""
-        place = self.place(path)
-        yield BlockReader(place.read, place.size).read
+        yield headers_of(self.place(path))
 
     def open_file(self, path: str) -> IO[bytes]:
         """An object, opened for reading."""
@@ -304,29 +310,28 @@ def open_container(kind: str, location: str, *, of_tars: bool = False) -> Contai
     if kind == ContainerKind.LIST:
         return List(Path(location))
     if is_url(location):
-        return RemoteFolder(location)
-    names = [path.name for path in Path(location).glob("*.tar")] if of_tars else []
+        names = _names_in(list_place(location), ".tar") if of_tars else []
+        return RemoteFolder(location, names)
+    names = _names_in(walk_folder(Path(location)), ".tar") if of_tars else []
     return Folder(Path(location), names)
+
+
+def headers_of(place: Place) -> Read:
+    """Reads for one scan of headers: ahead, where each read is a request."""
+    return BlockReader(place.read, place.size).read if place.is_remote else place.read
+
+
+def _names_in(items: Iterable[Entry | SetAside], suffix: str) -> list[str]:
+    names = (item.name for item in items if isinstance(item, Entry))
+    return [name for name in names if name.lower().endswith(suffix)]
 
 
 def _folder_of_tables(location: str) -> tuple[Folder | RemoteFolder, str, list[str]]:
     """The folder of a table or of tables, the name of a single one, and all their names."""
     if is_url(location):
         url, _, name = location.rpartition("/")
-        remote = RemoteFolder(f"{url}/")
-        names = (
-            [name]
-            if name
-            else [
-                item.name
-                for item in list_place(location)
-                if isinstance(item, Entry) and item.name.endswith(".parquet")
-            ]
-        )
-        facts = [(name, remote.place(name)) for name in names]
-        remote.size_bytes = sum(place.size for _, place in facts)
-        remote.version = _version_of((name, place.version) for name, place in facts)
-        return remote, name, names
+        names = [name] if name else _names_in(list_place(location), ".parquet")
+        return RemoteFolder(f"{url}/", names), name, names
     from imagetree.sources.parquet import parquet_files  # pyarrow, which takes 170 ms
 
     path = Path(location)

@@ -1,7 +1,7 @@
 """Which container a place is, and how it is laid out: seen in first bytes and in names.
 
-A layout is judged by the first ten thousand names. Where nothing fits, the error says what was
-looked for.
+A layout is judged by the first ten thousand names, on a server by the first hundred. Where nothing
+fits, the error says what was looked for.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from imagetree.sources.containers import (
     Zip,
 )
 from imagetree.sources.entries import Entry, base_of, stem_of
+from imagetree.sources.folders import walk_folder
 from imagetree.sources.layouts import Layout, detect_layout
 from imagetree.sources.listing import LISTING_SUFFIXES
 from imagetree.sources.mapping import Naming
-from imagetree.sources.places import is_url, open_place
+from imagetree.sources.places import is_url, list_place, open_place
 from imagetree.sources.tarscan import Member, scan_tar
 from imagetree.sources.webdataset import is_webdataset
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from imagetree.sources.containers import Container
 
 _NUM_NAMES = 10_000
+_NUM_REMOTE_NAMES = 100  # each may be a request
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd"}
 
 
@@ -43,8 +45,7 @@ def kind_of(location: str) -> ContainerKind:
         DatabaseError: nothing is there, or it is compressed as a whole.
     """
     if location.endswith("/") or Path(location).is_dir():
-        is_table = not is_url(location) and any(Path(location).rglob("*.parquet"))
-        return ContainerKind.PARQUET if is_table else ContainerKind.FOLDER
+        return ContainerKind.PARQUET if _holds_tables(location) else ContainerKind.FOLDER
     with closing(open_place(location)) as place:
         start = place.read(4, 0)
     if start == b"PAR1":
@@ -57,8 +58,14 @@ def kind_of(location: str) -> ContainerKind:
             f"{location}: is compressed ({form}), and images are read in place",
             hint="unpack it to a plain .tar, or to a folder with one folder for each class",
         )
-    suffix = location.rpartition(".")[2].lower()
-    return ContainerKind.LIST if suffix in LISTING_SUFFIXES else ContainerKind.TAR
+    if location.rpartition(".")[2].lower() not in LISTING_SUFFIXES:
+        return ContainerKind.TAR
+    if is_url(location):
+        raise DatabaseError(
+            f"{location}: a list is read from this machine's disk",
+            hint="download it, and import the file",
+        )
+    return ContainerKind.LIST
 
 
 def layout_of(location: str, container: Container, *, has_labels: bool) -> Layout:
@@ -94,10 +101,19 @@ def layout_of(location: str, container: Container, *, has_labels: bool) -> Layou
     return layout
 
 
+def _holds_tables(location: str) -> bool:
+    items = list_place(location) if is_url(location) else walk_folder(Path(location))
+    return any(
+        isinstance(item, Entry) and item.name.endswith(".parquet")
+        for item in islice(items, _NUM_NAMES)
+    )
+
+
 def _first_names(location: str, container: Container) -> list[str]:
     """Names of files; of one that is cut off too, whose first images may be whole."""
     names, reason = [], "no file is in it"
-    for item in islice(container.entries(), _NUM_NAMES):
+    most = _NUM_REMOTE_NAMES if is_url(location) else _NUM_NAMES
+    for item in islice(container.entries(), most):
         if isinstance(item, Entry):
             names.append(item.name)
         elif item.reason.startswith("truncated") and item.item != "archive":

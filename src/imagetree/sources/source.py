@@ -29,6 +29,7 @@ from imagetree.sources.containers import (
     Parquet,
     RemoteFolder,
     Tar,
+    headers_of,
     open_container,
 )
 from imagetree.sources.detection import kind_of, layout_of
@@ -282,7 +283,7 @@ def _items(
             return scan_folder_of_shards(container, resolve, source.classes)
     elif source.layout is Layout.WEBDATASET:
         assert isinstance(container, Tar)
-        read = container.place.read
+        read = headers_of(container.place)
         return scan_shard(read, container.size_bytes, resolve, classes=source.classes)
     return scan_layout(
         source.layout,

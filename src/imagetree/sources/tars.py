@@ -9,7 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from imagetree.sources.blocks import BlockReader
+from imagetree.sources.containers import headers_of
 from imagetree.sources.entries import (
     Entry,
     FoundImage,
@@ -101,7 +101,7 @@ def scan_folder_of_shards(
 
 
 def _outer(place: Place, resolve: Resolve) -> Iterator[_Inner | SetAside]:
-    for found in scan_tar(place.read, 0, place.size):
+    for found in scan_tar(headers_of(place), 0, place.size):
         end = place.size
         if isinstance(found, Problem):
             yield SetAside(found.name or "archive", found.offset, found.reason)
@@ -115,7 +115,7 @@ def _outer(place: Place, resolve: Resolve) -> Iterator[_Inner | SetAside]:
 
 def _scan_remote(place: Place, windows: list[tuple[int, int]]) -> Iterator[list[Member | Problem]]:
     def scan(window: tuple[int, int]) -> list[Member | Problem]:
-        return list(scan_tar(BlockReader(place.read, place.size).read, *window))
+        return list(scan_tar(headers_of(place), *window))
 
     with ThreadPoolExecutor(_REMOTE_THREADS, thread_name_prefix="scan") as pool:
         yield from pool.map(scan, windows)
