@@ -38,7 +38,7 @@ def test_search(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synset", "search", "terrier", "--limit", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[0].split() == ["n02092468", "terrier.n.01", "terrier"]
+    assert lines[0].split() == ["n02092468", "terrier.n.01", "terrier", "(exact)"]
 
 
 def test_common_names_all_lowest_hypernyms(capsys: pytest.CaptureFixture[str]) -> None:

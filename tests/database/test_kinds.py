@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,26 @@ import pytest
 
 from imagetree.curation.check import check_images
 from imagetree.database import ImageReader, counts, import_source, journal, locate
+from imagetree.errors import DatabaseError
 from imagetree.sources.decoding import decode_image
+from imagetree.sources.source import SourceOptions
 
 from ..conftest import shared_path
-from .kinds import KINDS, OWN_NAMES, WNIDS, check_counts, class_files, dump, make_folder, read_all
+from .kinds import (
+    CAT,
+    CHIHUAHUA,
+    DOG,
+    JPEGS,
+    KINDS,
+    OWN_NAMES,
+    WNIDS,
+    check_counts,
+    class_files,
+    dump,
+    make_folder,
+    make_tar,
+    read_all,
+)
 
 
 def prove(database, kind):
@@ -97,6 +114,73 @@ def test_list_of_urls(database, tmp_path, monkeypatch, form):
         kind = KINDS["CSV"](tmp_path)._replace(location=path)
         prove(database, kind)
         prove_reading(database, kind)
+
+
+def test_labels_that_a_mapping_leaves_out(database, tmp_path):
+    """Flat images of a label that the mapping leaves out are told; the others are imported."""
+    kind = KINDS["flat tar, labels that are words"](tmp_path)
+    mapping = tmp_path / "mapping.tsv"
+    mapping.write_text(f"domestic cat\t-\ndomestic_dog\t{CAT}\n")
+    options = SourceOptions(labels=kind.options.labels, mapping=mapping)
+    report = import_source(database, kind.location, options)
+    assert (report.num_added, report.num_faults) == (4, 0)
+    assert [item.item for item in report.set_aside] == ["val_4.JPEG", "val_3.JPEG"]
+    assert counts(database) == {CAT: 3, CHIHUAHUA: 1}
+
+
+def test_test_images_beside_a_kit(database, tmp_path):
+    """Images of ILSVRC's test set have no label: each is told, and is no fault."""
+    kind = KINDS["flat tar, development kit"](tmp_path)
+    files = {f"{name}.JPEG": data for name, (_, data) in kind.images.items()}
+    make_tar(kind.location, {**files, "ILSVRC2012_test_00000001.JPEG": JPEGS[0]})
+    report = import_source(database, kind.location, kind.options)
+    assert (report.num_added, report.num_faults) == (4, 0)
+    (item,) = report.set_aside
+    assert "the test set" in item.reason
+
+
+@pytest.mark.parametrize("name", ["flat tar, labels by name", "class folders with a mapping"])
+def test_labels_that_are_forgotten(database, tmp_path, name):
+    """A second import without the labels or the mapping is refused, and deletes nothing."""
+    kind = KINDS[name](tmp_path)
+    import_source(database, kind.location, kind.options)
+    before = dump(database)
+    with pytest.raises(DatabaseError, match=r"hint: name .*--(labels|mapping)"):
+        import_source(database, kind.location)
+    assert dump(database) == before
+
+
+def test_hint_names_the_labels(database, tmp_path):
+    """The command that imports a changed source again has its labels with it."""
+    kind = KINDS["flat tar, labels by name"](tmp_path)
+    import_source(database, kind.location, kind.options)
+    os.utime(kind.location, ns=(1, 1))
+    with pytest.raises(DatabaseError) as caught:
+        read_all(database)
+    command = f"imagetree database import {kind.location} --labels {kind.options.labels}"
+    assert caught.value.hint == f"import it again: {command}"
+
+
+@pytest.mark.parametrize("name", ["class folders", "flat tar, labels by name", "tar of tars"])
+def test_import_that_was_broken_off(database, tmp_path, name):
+    """It goes on, or is compared where its source or labels have changed; nothing counts twice."""
+    kind = KINDS[name](tmp_path)
+
+    def interrupt(*_numbers):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_source(database, kind.location, kind.options, progress=interrupt)
+    images = dict(kind.images)
+    if name == "flat tar, labels by name":
+        kind.options.labels.write_text(kind.options.labels.read_text().replace(CHIHUAHUA, DOG))
+        images["val_5"] = (DOG, images["val_5"][1])
+    report = import_source(database, kind.location, kind.options)
+    assert report.num_found == len(images)
+    assert report.bytes == sum(len(data) for _, data in images.values())
+    assert read_all(database) == images
+    check_counts(database)
+    assert journal.sources(database)[0].resume_at is None
 
 
 def test_tiny32(database):

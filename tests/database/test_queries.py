@@ -154,7 +154,9 @@ def test_find_image(filled):
         find_image(filled, "val_1", DOG)
     with filled.writing() as connection:
         connection.execute(text("UPDATE images SET name = 'val_0' WHERE name = 'val_1'"))
-    with pytest.raises(DatabaseError, match=f"(?s)2 images are named.*{DOG}/val_0, {CHIHUAHUA}/val_0"):
+    with pytest.raises(
+        DatabaseError, match=f"(?s)2 images are named.*{DOG}/val_0, {CHIHUAHUA}/val_0"
+    ):
         find_image(filled, "val_0")
     assert find_image(filled, "val_0", CHIHUAHUA).wnid == CHIHUAHUA
     assert find_image(filled, f"{CHIHUAHUA}/val_0").wnid == CHIHUAHUA

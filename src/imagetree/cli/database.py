@@ -220,6 +220,34 @@ def check(
 
 
 @app.command
+def image(
+    name: str, *, database: DatabaseOption = DEFAULT_DATABASE, json: JsonOption = False
+) -> None:
+    """Show one image: its synset, where it lies, and what a check has found out of it.
+
+    Example: imagetree database image n02102040_7490
+
+    Args:
+        name: of the image; with its synset, n02102040/NAME, where several have that name.
+    """
+    from imagetree.curation.check import facts_of
+    from imagetree.database.journal import sources as read_sources
+    from imagetree.database.queries import find_image
+    from imagetree.wordnet import load_nouns
+
+    with open_database(database) as store:
+        row = find_image(store, name)
+        places = {each.id: each.location for each in read_sources(store)}
+        facts = facts_of(store, row.id)
+    found = {"words": load_nouns().synset(row.wnid).words, "source": places[row.source_id]}
+    found = row._asdict() | found | (facts or {})
+    if json:
+        print_json(found)
+        return
+    print_table(("", "image"), [(key, str(value)) for key, value in found.items()])
+
+
+@app.command
 def read(name: str, output: Path, *, database: DatabaseOption = DEFAULT_DATABASE) -> None:
     """Copy one image out of its archive.
 

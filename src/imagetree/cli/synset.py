@@ -55,21 +55,37 @@ def show(text: str, *, json: JsonOption = False) -> None:
 
 
 @app.command
-def search(text: str, *, limit: int = 20, json: JsonOption = False) -> None:
-    """Search synsets by a word or a part of one.
+def search(text: str, *, limit: int = 20, glosses: bool = False, json: JsonOption = False) -> None:
+    """Search synsets by a word, a plural, a part of one, several words in any order, or a wnid.
 
-    Example: imagetree synset search terrier
+    Misspelt words are found too. Each line says by what it was found.
+
+    Example: imagetree synset search retreiver
 
     Args:
         text: what to look for.
         limit: lines to show at most.
+        glosses: look into the definitions too, where WordNet is installed.
     """
-    found = load_nouns().search(text, limit=limit)
+    from imagetree.wordnet.search import search as search_synsets
+
+    hits = search_synsets(text, limit=limit, glosses=glosses)
     if json:
-        print_json([{"wnid": each.wnid, "name": each.name, "words": each.words} for each in found])
+        print_json(
+            [
+                {
+                    "wnid": hit.synset.wnid,
+                    "name": hit.synset.name,
+                    "words": hit.synset.words,
+                    "lemma": hit.lemma,
+                    "kind": hit.kind,
+                }
+                for hit in hits
+            ]
+        )
         return
-    for each in found:
-        print(_line(each))
+    for hit in hits:
+        print(f"{_line(hit.synset)}  ({hit.kind})")
 
 
 @app.command

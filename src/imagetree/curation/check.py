@@ -137,6 +137,30 @@ def count_traits(database: Database) -> tuple[dict[str, int], dict[str, int]]:
     return dict(sorted(formats.items())), named
 
 
+def facts_of(database: Database, image_id: int) -> dict[str, object] | None:
+    """What a check has found out of an image; None where none has looked at it.
+
+    Returns:
+        Format, width and height in pixels, SHA-256 as hexadecimal digits, perceptual hash as
+        sixteen (None for one colour), traits by their names.
+    """
+    columns = image_facts.c
+    with database.reading() as connection:
+        row = connection.execute(
+            select(image_facts).where(columns.image_id == image_id)
+        ).one_or_none()
+    if row is None:
+        return None
+    return {
+        "format": row.format,
+        "width": row.width,
+        "height": row.height,
+        "sha256": row.sha256.hex(),
+        "phash": None if row.phash is None else f"{row.phash & (1 << 64) - 1:016x}",
+        "traits": [str(trait.name).lower() for trait in Trait(row.traits)],
+    }
+
+
 _Batch = tuple["Sequence[ImageRow]", "Sequence[ImageRow]"]
 """Images, and those among them that are to be checked."""
 

@@ -76,13 +76,9 @@ def import_source(
     row = _row_of(database, source)
     _check_options(row, source)
     run = ImportRun(source, row, progress)
-    if row is None or _can_go_on(row, source):
-        try:
-            _import_new(database, run, dry_run)
-        except _TakenOverError:
-            run = ImportRun(source, _row_of(database, source), progress)
-            _compare(database, run, source.location, dry_run)
-    else:
+    is_done = (row is None or _can_go_on(row, source)) and _import_new(database, run, dry_run)
+    if not is_done:
+        run = ImportRun(source, _row_of(database, source), progress)
         _compare(database, run, source.location, dry_run)
     run.done_bytes = source.size_bytes or run.bytes
     run.tell()
@@ -159,7 +155,8 @@ def _can_go_on(row: SourceRow, source: Source) -> bool:
     return row.resume_at is not None and source.version != "" and is_same
 
 
-def _import_new(database: Database, run: ImportRun, dry_run: bool) -> None:
+def _import_new(database: Database, run: ImportRun, dry_run: bool) -> bool:
+    """Write a source step by step; says whether it did, or another process has gone on with it."""
     batches = scan_source(run.source, run.resume_at)
     location, row = run.source.location, run.row
     try:
@@ -179,7 +176,10 @@ def _import_new(database: Database, run: ImportRun, dry_run: bool) -> None:
             run.start(connection)
             run.end_step(connection, is_last=True)
     except _DryRunError:
-        pass
+        return True
+    except _TakenOverError:
+        return False
+    return True
 
 
 def _compare(database: Database, run: ImportRun, location: str, dry_run: bool) -> None:

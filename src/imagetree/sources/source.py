@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from imagetree.sources.entries import Resolve
 
 _BATCH = 5000
+_MAX_NAME_LENGTH = 512  # an index of PostgreSQL holds 2,704 bytes, a character has up to four
 _NO_LABEL = "note: an image of the test set, whose label was never published"
 
 
@@ -257,6 +258,9 @@ def _batch(items: Iterable[FoundImage | SetAside], done: int, resume: str) -> Ba
     for item in items:
         if isinstance(item, SetAside):
             set_aside.append(item)
+        elif len(item.name) > _MAX_NAME_LENGTH:
+            fault = f"name of {len(item.name)} characters (expected at most {_MAX_NAME_LENGTH})"
+            set_aside.append(SetAside(item.path or item.name, item.offset, fault))
         else:
             images.append(item)
     return Batch(images, set_aside, done, resume)
