@@ -1,4 +1,7 @@
-"""Files written whole or not at all, and their hashes. Nothing here knows what a file means."""
+"""Files written whole or not at all, their hashes, and what is closed in the end.
+
+Nothing here knows what a file means.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ import os
 import platform
 import secrets
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from imagetree.errors import ImagetreeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import TracebackType
 
 
 @contextmanager
@@ -57,6 +61,25 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):  # gone after the rename; never made where the folder is none
             temporary.unlink(missing_ok=True)
+
+
+class Closable:
+    """What is closed in the end, by hand or as a context manager."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what is held."""
+        raise NotImplementedError
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

@@ -323,5 +323,6 @@ def check_counts(database):
 
 def read_all(database):
     """Every image in it by name: its wnid and bytes."""
+    rows = list(locate(database))  # so that no transaction is left open by an image that fails
     with ImageReader(database) as reader:
-        return {row.name: (row.wnid, reader.read(row)) for row in locate(database)}
+        return {row.name: (row.wnid, reader.read(row)) for row in rows}

@@ -246,6 +246,7 @@ def kennel_tar(tmp_path, write_tar):
     return write_tar(tmp_path / "kennel.tar", members)
 
 
+@pytest.mark.slow
 def test_kill_at_fifty_moments(tmp_path, kennel_tar):
     """Whenever an import is killed: what was reported is there, counted, and the import goes on."""
     rng = random.Random(7)

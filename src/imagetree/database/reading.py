@@ -7,24 +7,24 @@ would point at something else. Nothing is decoded here.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from imagetree.database.journal import SourceRow
 from imagetree.database.journal import sources as query_sources
 from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
+from imagetree.files import Closable
 from imagetree.sources.containers import Container, open_container
 from imagetree.sources.layouts import Layout
 from imagetree.sources.source import holds_tars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from imagetree.database.queries import ImageRow
 
 
-class ImageReader:
+class ImageReader(Closable):
     """Reads images from their sources; close it when no thread reads any more.
 
     Args:
@@ -38,17 +38,6 @@ class ImageReader:
         self._containers: dict[int, Container] = {}
         self._lock = threading.Lock()
         self._is_closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close all containers."""

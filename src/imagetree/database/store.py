@@ -10,16 +10,16 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, create_engine, event, exc, func, insert, inspect, make_url, select
 
 from imagetree.database import schema
 from imagetree.errors import DatabaseError
+from imagetree.files import Closable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from sqlalchemy import Connection, Engine
 
@@ -40,7 +40,7 @@ _HINTS = {
 }
 
 
-class Database:
+class Database(Closable):
     """An open image database; close it, or use it as a context manager.
 
     Args:
@@ -53,17 +53,6 @@ class Database:
         self.place = place
         self.kept: dict[str, tuple[Any, Any]] = {}
         """What `counting` has computed, and of which state of the database."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close every connection."""

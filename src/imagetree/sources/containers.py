@@ -196,7 +196,11 @@ class RemoteFolder:
         self.url = url
         self._places: dict[str, Place] = {}
         self._lock = threading.Lock()
-        facts = [(name, self.place(name)) for name in sorted(names)]
+        try:
+            facts = [(name, self.place(name)) for name in sorted(names)]
+        except DatabaseError:
+            self.close()
+            raise
         self.size_bytes = sum(place.size for _, place in facts)
         self.version = _version_of((name, place.version) for name, place in facts)
 

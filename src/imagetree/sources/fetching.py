@@ -19,10 +19,11 @@ import asyncio
 import ipaddress
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from imagetree.errors import DatabaseError
+from imagetree.files import Closable
 from imagetree.sources.remote import (
     MAX_CONNECTIONS,
     TransientError,
@@ -38,7 +39,6 @@ from imagetree.sources.remote import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
 
     from imagetree.sources.remote import Session
 
@@ -55,23 +55,12 @@ _CHUNK = 1 << 16
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-class Fetcher:
+class Fetcher(Closable):
     """Gets whole files from http, https and S3; from any thread. Close it in the end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""

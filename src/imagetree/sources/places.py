@@ -11,9 +11,10 @@ import re
 import stat
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from imagetree.errors import DatabaseError
+from imagetree.files import Closable
 from imagetree.sources.entries import Entry, SetAside
 from imagetree.sources.ranges import HttpObject, S3Object
 from imagetree.sources.remote import (
@@ -28,7 +29,6 @@ from imagetree.sources.tarscan import fault_of_name, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from imagetree.sources.entries import Read
     from imagetree.sources.ranges import Facts
@@ -38,7 +38,7 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in a file's place 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-class Place:
+class Place(Closable):
     """A file somewhere, open; close it when no thread reads any more. Made by `open_place`.
 
     Attributes:
@@ -67,17 +67,6 @@ class Place:
         self.is_remote = is_url(location)
         self._ask_facts = ask_facts
         self._close: Callable[[], None] | None = close
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def check(self) -> None:
         """Make sure that it is still what it was when it was opened.
