@@ -16,7 +16,7 @@ No image is opened here: an image is one by the ending of its name, which `curat
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
@@ -169,11 +169,19 @@ def find_source(location: str | Path, options: SourceOptions | None = None) -> S
             "its synsets)",
             hint="import it without --labels",
         )
-    labels = load_labels(options.labels.resolve()) if options.labels else None
-    mapping = load_mapping(options.mapping.resolve()) if options.mapping else None
-    source = Source(where, kind, layout, 0, "", labels, mapping)
+    beside = options.labels.resolve() if options.labels else None
+    source = Source(
+        location=where,
+        container=kind,
+        layout=layout,
+        size_bytes=0,
+        version="",
+        labels=load_labels(beside, options.numbering) if beside else None,
+        mapping=load_mapping(options.mapping.resolve()) if options.mapping else None,
+        classes=None if beside else _classes(options),
+    )
     with closing(source.open()) as container:
-        return Source(where, kind, layout, container.size_bytes, container.version, labels, mapping)
+        return replace(source, size_bytes=container.size_bytes, version=container.version)
 
 
 def scan_source(
