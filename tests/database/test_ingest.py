@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, func, insert, select, text
 
 from imagetree.database import (
     counts,
@@ -314,3 +314,51 @@ def test_moved_archive_is_another_source(database, train_tar, tmp_path):
     shutil.copy(train_tar, tmp_path / "copy.tar")
     report = import_source(database, tmp_path / "copy.tar")
     assert (report.num_added, len(report.set_aside)) == (0, 5)
+
+
+ORDER = """
+import sys
+from imagetree.database import import_source, journal, open_database
+with open_database(sys.argv[1]) as database:
+    import_source(database, sys.argv[2])
+    print([problem.item for problem in journal.problems(database)])
+"""
+
+
+def test_order_of_problems_is_that_of_the_archive(tmp_path, kennel_tar):
+    """What is set aside in a comparison is listed alike, whatever the seed of the hashes."""
+    copy = tmp_path / "copy.tar"
+    shutil.copy(kennel_tar, copy)
+    said = set()
+    for seed in ("0", "1", "2"):
+        path = tmp_path / f"{seed}.db"
+        with open_database(path, create=True) as database:
+            import_source(database, kennel_tar)
+            import_source(database, copy)
+            with database.writing() as connection:  # as if it had been imported first
+                connection.execute(text("DELETE FROM problems"))
+        command = [sys.executable, "-c", ORDER, str(path), str(copy)]
+        env = os.environ | {"PYTHONHASHSEED": seed}
+        said.add(subprocess.run(command, env=env, capture_output=True, check=True).stdout)
+    (only,) = said
+    assert len(only) > 100_000
+
+
+def test_facts_of_a_changed_archive_are_forgotten(database, train_tar):
+    """What a check has found out holds for the bytes that it has seen, and no longer."""
+    import_source(database, train_tar)
+    facts = {"format": "JPEG", "width": 1, "height": 1, "sha256": bytes(32), "traits": 0}
+    ids = [row.id for row in locate(database)]
+    with database.writing() as connection:
+        rows = [facts | {"image_id": each} for each in ids]
+        connection.execute(insert(schema.image_facts), rows)
+
+    def num_facts():
+        with database.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(schema.image_facts))
+
+    import_source(database, train_tar)
+    assert num_facts() == 5
+    os.utime(train_tar, ns=(1, 1))
+    import_source(database, train_tar)
+    assert num_facts() == 0

@@ -89,7 +89,7 @@ def add_votes(database: Database, votes: Iterable[Vote]) -> int:
             raise DatabaseError(f"voter {voter[:MAX_VOTER_LENGTH]!r}: {fault}")
     now = utc_now()
     rows = [{**vote._asdict(), "voted_at": now} for vote in latest.values()]
-    with database.writing() as connection:
+    with database.writing(alone=False) as connection:
         _check_ids(connection, database.place, {vote.image_id for vote in latest.values()})
         _upsert(connection, schema.votes, ("image_id", "voter"), rows)
     return len(rows)
@@ -123,7 +123,7 @@ def set_gold(database: Database, truths: Mapping[int, bool | None]) -> None:
         for image_id, truth in truths.items()
         if truth is not None
     ]
-    with database.writing() as connection:
+    with database.writing(alone=False) as connection:
         _check_ids(connection, database.place, truths)
         for batch in _batches([each for each, truth in truths.items() if truth is None]):
             connection.execute(delete(schema.gold).where(_GOLD.image_id.in_(batch)))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from imagetree.database import known, schema
 from imagetree.database.bulk import insert_images
@@ -150,8 +150,9 @@ class ImportRun:
         keyed = self._keyed(batch)
         rows = known.known_images(connection, list(keyed))
         new = {key: image for key, image in keyed.items() if key not in rows}
-        for key in keyed.keys() & rows.keys():
-            self._meet(connection, keyed[key], rows[key])
+        for key, image in keyed.items():
+            if key in rows:
+                self._meet(connection, image, rows[key])
         insert_images(connection, [self._values(*pair) for pair in sorted(new.items())])
         self._count_new(new)
 
@@ -172,6 +173,8 @@ class ImportRun:
             here = schema.sources.c.id == self.source_id
             values = facts | {"imported_at": utc_now()}
             connection.execute(update(schema.sources).where(here).values(values))
+        if not is_other and self.row.version != self.source.version:
+            self._forget_facts(connection)
         write_changes(connection, self.changes)
         if known.import_problems(connection, self.source_id) != Counter(self.set_aside):
             self._delete_problems(connection)
@@ -266,6 +269,12 @@ class ImportRun:
         if gone:
             connection.execute(delete(images).where(images.c.id == bindparam("gone_id")), gone)
         self.num_gone = len(gone)
+
+    def _forget_facts(self, connection: Connection) -> None:
+        """What was found out of the images of an archive that has changed may be true no more."""
+        facts = schema.image_facts
+        own = select(images.c.id).where(images.c.source_id == self.source_id)
+        connection.execute(delete(facts).where(facts.c.image_id.in_(own)))
 
     def _delete_problems(self, connection: Connection) -> None:
         """Forget what earlier imports of this source have set aside."""

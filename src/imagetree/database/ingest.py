@@ -15,11 +15,8 @@ finds that another process has gone on with the same source compares what is the
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from sqlalchemy import func, select
 
 from imagetree.database import known
 from imagetree.database.import_run import ImportReport, ImportRun, Progress
@@ -41,7 +38,6 @@ __all__ = ["ImportReport", "Progress", "import_source", "relink_source"]
 
 _STEP = 50_000  # images in a transaction: about half a second
 _STEP_SECONDS = 2.0  # or less, where finding them takes long
-_IMPORTERS_LOCK = 0x696D706F  # of PostgreSQL, held by the one that writes
 
 
 class _DryRunError(Exception):
@@ -161,7 +157,7 @@ def _import_new(database: Database, run: ImportRun, dry_run: bool) -> bool:
     location, row = run.source.location, run.row
     try:
         for step in [batches] if dry_run else _steps(batches):
-            with _turn(database) as connection:
+            with database.writing() as connection:
                 _check_alone(connection, location, row)
                 run.start(connection)
                 for batch in step:
@@ -171,7 +167,7 @@ def _import_new(database: Database, run: ImportRun, dry_run: bool) -> bool:
                     raise _DryRunError
                 row = known.known_source(connection, location)
             run.tell()
-        with _turn(database) as connection:
+        with database.writing() as connection:
             _check_alone(connection, location, row)
             run.start(connection)
             run.end_step(connection, is_last=True)
@@ -186,7 +182,7 @@ def _compare(database: Database, run: ImportRun, location: str, dry_run: bool) -
     """Hold a source against what the database knows of the one at a location."""
     run.num_found = run.num_known = run.bytes = 0  # a part that was imported is met again
     try:
-        with _turn(database) as connection:
+        with database.writing() as connection:
             run.row = known.known_source(connection, location)
             if run.row is None:
                 raise DatabaseError(
@@ -202,15 +198,6 @@ def _compare(database: Database, run: ImportRun, location: str, dry_run: bool) -
                 raise _DryRunError
     except _DryRunError:
         pass
-
-
-@contextmanager
-def _turn(database: Database) -> Iterator[Connection]:
-    """A transaction that writes, when no other import does; SQLite has one writer in any case."""
-    with database.writing() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_IMPORTERS_LOCK)))
-        yield connection
 
 
 def _check_alone(connection: Connection, location: str, row: SourceRow | None) -> None:

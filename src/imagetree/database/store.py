@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_SECONDS = 60
 _JOURNAL_ATTEMPTS = 500
-_MAKERS_LOCK = 0x696D6167  # of PostgreSQL, held while tables are made
+_WRITERS_LOCK = 0x696D6167  # of PostgreSQL, held by the one that writes
 _BEGIN = "imagetree_begin"  # option of a connection: the statement that begins a transaction
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _CACHE_KIB = 64 << 10
@@ -72,8 +72,12 @@ class Database(Closable):
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, alone: bool = True) -> Iterator[Connection]:
         """A transaction that writes: all of it is kept at the end, or nothing after an exception.
+
+        Args:
+            alone: let no other such transaction be under way, so that states that are read here
+                are still true when they are changed. SQLite has one writer in any case.
 
         Raises:
             DatabaseError: the disk is full, another process writes for too long, and the like.
@@ -81,6 +85,8 @@ class Database(Closable):
         with translated(self.place), self.engine.connect() as connection:
             connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
             with connection.begin():
+                if alone and self.engine.dialect.name == "postgresql":
+                    connection.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
                 yield connection
 
 
@@ -242,8 +248,6 @@ def _create_tables(database: Database) -> None:
         with translated(database.place):
             _set_journal(database)
     with database.writing() as connection:
-        if database.engine.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_MAKERS_LOCK)))
         if inspect(connection).get_table_names():
             return
         schema.metadata.create_all(connection)

@@ -6,6 +6,7 @@ fits, the error says what was looked for.
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -21,11 +22,10 @@ from imagetree.sources.containers import (
     Tar,
     Zip,
 )
-from imagetree.sources.entries import Entry, base_of, stem_of
+from imagetree.sources.entries import Entry, base_of, fault_of_base, stem_of
 from imagetree.sources.folders import walk_folder
 from imagetree.sources.layouts import Layout, detect_layout
 from imagetree.sources.listing import LISTING_SUFFIXES
-from imagetree.sources.mapping import Naming
 from imagetree.sources.places import is_url, list_place, open_place
 from imagetree.sources.tarscan import Member, scan_tar
 from imagetree.sources.webdataset import is_webdataset
@@ -103,10 +103,9 @@ def layout_of(location: str, container: Container, *, has_labels: bool) -> Layou
 
 def _holds_tables(location: str) -> bool:
     items = list_place(location) if is_url(location) else walk_folder(Path(location))
-    return any(
-        isinstance(item, Entry) and item.name.endswith(".parquet")
-        for item in islice(items, _NUM_NAMES)
-    )
+    names = [item.name for item in islice(items, _NUM_NAMES) if isinstance(item, Entry)]
+    has_images = any(not fault_of_base(base_of(name)) for name in names)
+    return not has_images and any(name.endswith(".parquet") for name in names)
 
 
 def _first_names(location: str, container: Container) -> list[str]:
@@ -134,9 +133,10 @@ def _is_tar(name: str) -> bool:
 
 
 def _is_one_class(location: str, names: list[str]) -> bool:
-    """Whether the files lie side by side in a tar that is named by their class."""
+    """Whether the files lie side by side in a tar that is named by their wnid."""
     is_flat = not any("/" in name.removeprefix("./") for name in names)
-    return is_flat and not Naming()(stem_of(base_of(location)))[1]
+    is_wnid = re.fullmatch(r"n[0-9]{8}", stem_of(base_of(location))) is not None
+    return is_flat and is_wnid
 
 
 def _are_shards(container: Container, names: list[str]) -> bool:
