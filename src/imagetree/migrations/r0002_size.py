@@ -107,9 +107,7 @@ def _make_curation() -> None:
         sa.Column("voted_at", sa.String, nullable=False),
         sa.UniqueConstraint("image_id", "voter"),
     )
-    op.create_table(
-        "gold", _image(is_key=True), sa.Column("is_match", sa.Boolean, nullable=False)
-    )
+    op.create_table("gold", _image(is_key=True), sa.Column("is_match", sa.Boolean, nullable=False))
     op.create_table(
         "hidden_synsets",
         sa.Column("synset", sa.Integer, primary_key=True, autoincrement=False),
