@@ -1,59 +1,35 @@
-"""An architecture as a PyTorch module. What a layer is stands in `architectures`."""
+"""An architecture as a PyTorch module. What a layer is stands in `layers`."""
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from imagetree.alexnet.architectures import (
+from imagetree.alexnet.counts import LayerCount, count_layers
+from imagetree.alexnet.layers import (
+    AdaptiveAveragePool,
     Architecture,
     BatchNorm,
     Conv,
     Dropout,
     FullyConnected,
+    Init,
     LocalResponseNorm,
     MaxPool,
     Relu,
+    SameMapNorm,
 )
-from imagetree.alexnet.counts import LayerCount, count_layers
-from imagetree.alexnet.lrn import local_response_norm
-
-
-class Normalise(nn.Module):
-    """Local response normalisation as a module, without learned parameters."""
-
-    def __init__(self, layer: LocalResponseNorm) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalised maps: (N, C, H, W) -> (N, C, H, W)."""
-        layer = self.layer
-        return local_response_norm(x, layer.size, layer.alpha, layer.beta, layer.k)
-
-
-class LastPool(nn.Module):
-    """Max pooling in front of fc6, which takes one grid only.
-
-    At the input size that the network was built for it is the plain pooling of the table. A map
-    of another size, from smaller images early in training or larger ones at the test, is pooled
-    to the same grid, so that one network serves them all.
-    """
-
-    def __init__(self, layer: MaxPool, input_side: int, output_side: int) -> None:
-        super().__init__()
-        self.layer = layer
-        self.input_side = input_side
-        self.output_side = output_side
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pooled maps: (N, C, h, w) -> (N, C, H, W) for any h and w."""
-        if x.shape[2] == x.shape[3] == self.input_side:
-            return functional.max_pool2d(x, self.layer.kernel, self.layer.stride)
-        return functional.adaptive_max_pool2d(x, self.output_side)
+from imagetree.alexnet.modules import (
+    AverageToGrid,
+    DropoutScaledAtTest,
+    LastPool,
+    Normalise,
+    NormaliseSameMap,
+    OverhangingConv,
+)
 
 
 class AlexNet(nn.Module):
@@ -85,9 +61,9 @@ class AlexNet(nn.Module):
         self.num_classes = num_classes
         self.input_size = architecture.input_size if input_size is None else input_size
         counts = count_layers(architecture, num_classes, self.input_size)
-        last_pool = [count.layer for count in counts if isinstance(count.layer, MaxPool)][-1]
+        grid = _layer_that_makes_the_grid(architecture)
         for count in counts:
-            self.add_module(count.layer.name, _module(count, is_last=count.layer is last_pool))
+            self.add_module(count.layer.name, _module(count, makes_grid=count.layer is grid))
         self._initialise(seed)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -99,52 +75,98 @@ class AlexNet(nn.Module):
             x = module(x)
         return x
 
+    @torch.no_grad()
     def _initialise(self, seed: int) -> None:
-        """He's Gaussians, zero biases; a small last layer, so that the first loss is log K.
+        """Draw every layer's weights as its `Init` says.
 
-        The lecture leaves the initial weights open. The paper's Gaussians of 0.01 with biases of
-        one need the full ImageNet to leave the flat loss; He et al. 2015, section 2.2, do not.
-        In front of batch normalisation the scale of a layer means nothing to its output, and small
-        weights turn faster: there conv1 has the paper's 0.01, so that its filters show what was
-        learnt and not the noise that they began as.
+        Where a layer begins with He's Gaussians every layer draws these first, and those that
+        begin otherwise draw again, the last first: in this order checkpoints and logs of earlier
+        runs have their seeds.
         """
         generator = torch.Generator().manual_seed(seed)
-        layers = [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-        for module in layers:
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(layers[-1].weight, std=0.001, generator=generator)
-        if any(isinstance(layer, BatchNorm) for layer in self.architecture.layers):
-            nn.init.normal_(layers[0].weight, std=0.01, generator=generator)
+        learning = [
+            (cast("nn.Conv2d | nn.Linear", self._modules[layer.name]), layer.init)
+            for layer in self.architecture.layers
+            if isinstance(layer, Conv | FullyConnected)
+        ]
+        if any(init.kind == "he" for _, init in learning):
+            for module, _ in learning:
+                _draw(module, Init("he"), generator)
+        for module, init in reversed(learning):
+            if init.kind != "he":
+                _draw(module, init, generator)
 
 
-def _module(count: LayerCount, *, is_last: bool) -> nn.Module:
+def _draw(module: nn.Conv2d | nn.Linear, init: Init, generator: torch.Generator) -> None:
+    """New weights and biases of one layer."""
+    fan_in = module.weight[0].numel()
+    if init.kind == "uniform":
+        bound = 1 / math.sqrt(fan_in)
+        module.weight.uniform_(-bound, bound, generator=generator)
+        if module.bias is not None:
+            module.bias.uniform_(-bound, bound, generator=generator)
+        return
+    std = math.sqrt(2.0) / math.sqrt(fan_in) if init.std is None else init.std
+    module.weight.normal_(0, std, generator=generator)
+    if module.bias is not None:
+        module.bias.fill_(init.bias)
+
+
+def _layer_that_makes_the_grid(architecture: Architecture) -> MaxPool | AdaptiveAveragePool:
+    """The last pooling: in front of fc6 it gives one grid, whatever the image's size."""
+    pools = [
+        layer for layer in architecture.layers if isinstance(layer, MaxPool | AdaptiveAveragePool)
+    ]
+    return pools[-1]
+
+
+def _module(count: LayerCount, *, makes_grid: bool) -> nn.Module:
     """The PyTorch module of one layer."""
     layer, shape = count.layer, count.input_shape
     match layer:
         case Conv():
-            return nn.Conv2d(
-                shape[0],
-                layer.depth,
-                layer.kernel,
-                layer.stride,
-                layer.padding,
-                groups=layer.groups,
-                bias=layer.bias,
-            )
+            return _convolution(layer, shape[0])
         case FullyConnected():
             features = count.weights // count.output_shape[0]
             return nn.Linear(features, count.output_shape[0], bias=layer.bias)
         case Relu():
             return nn.ReLU(inplace=True)
-        case MaxPool():
-            if is_last:
-                return LastPool(layer, shape[1], count.output_shape[1])
-            return nn.MaxPool2d(layer.kernel, layer.stride)
-        case LocalResponseNorm():
-            return Normalise(layer)
-        case BatchNorm():
-            return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+        case MaxPool() | AdaptiveAveragePool():
+            return _pooling(layer, count, makes_grid=makes_grid)
+        case LocalResponseNorm() | SameMapNorm() | BatchNorm():
+            return _norm(layer, shape)
         case Dropout():
-            return nn.Dropout(layer.rate)
+            is_of_2012 = layer.scaled == "test"
+            return DropoutScaledAtTest(layer) if is_of_2012 else nn.Dropout(layer.rate)
+
+
+def _convolution(layer: Conv, channels: int) -> nn.Module:
+    if layer.overhang:
+        return OverhangingConv(layer, channels)
+    return nn.Conv2d(
+        channels,
+        layer.depth,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        groups=layer.groups,
+        bias=layer.bias,
+    )
+
+
+def _pooling(
+    layer: MaxPool | AdaptiveAveragePool, count: LayerCount, *, makes_grid: bool
+) -> nn.Module:
+    if isinstance(layer, AdaptiveAveragePool):
+        return AverageToGrid(layer.size)
+    if makes_grid:
+        return LastPool(layer, count.input_shape[1], count.output_shape[1])
+    return nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=layer.overhang)
+
+
+def _norm(layer: LocalResponseNorm | SameMapNorm | BatchNorm, shape: tuple[int, ...]) -> nn.Module:
+    if isinstance(layer, LocalResponseNorm):
+        return Normalise(layer)
+    if isinstance(layer, SameMapNorm):
+        return NormaliseSameMap(layer)
+    return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])

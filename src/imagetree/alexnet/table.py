@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from imagetree.alexnet.architectures import (
+from imagetree.alexnet.counts import LayerCount, Totals, count_layers, hanging_over, total
+from imagetree.alexnet.layers import (
+    AdaptiveAveragePool,
     Architecture,
     BatchNorm,
     Conv,
@@ -13,8 +16,17 @@ from imagetree.alexnet.architectures import (
     LocalResponseNorm,
     MaxPool,
     Relu,
+    SameMapNorm,
 )
-from imagetree.alexnet.counts import LayerCount, Totals, count_layers, total
+from imagetree.alexnet.measures import (
+    LayerMeasure,
+    LayerTime,
+    layer_measures,
+)
+from imagetree.alexnet.published import Figure, published_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COLUMNS = ("Size / Operation", "Filter", "Depth", "Stride", "Padding", "Number of Parameters")
 
@@ -45,17 +57,33 @@ class TableRow:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The table of one architecture, with the sums under it."""
+    """The table of one architecture, with what stands under it.
+
+    Args:
+        architecture: the network as data.
+        rows: the lecture's table.
+        totals: the sums.
+        measures: what each layer costs.
+        published: printed figures beside ours; none at another input size or number of classes.
+    """
 
     architecture: Architecture
     rows: tuple[TableRow, ...]
     totals: Totals
+    measures: tuple[LayerMeasure, ...]
+    published: tuple[Figure, ...]
 
 
 def layer_table(
-    architecture: Architecture, num_classes: int = 1000, input_size: int | None = None
+    architecture: Architecture,
+    num_classes: int = 1000,
+    input_size: int | None = None,
+    *,
+    times: Sequence[LayerTime] | None = None,
 ) -> LayerTable:
     """The table of an architecture; see `count_layers` for the arguments and errors.
+
+    With `times`, of `timing.layer_times`, each layer's share of the time stands in it too.
 
     >>> from imagetree.alexnet.architectures import architecture_named
     >>> table = layer_table(architecture_named("single_gpu"))
@@ -65,13 +93,15 @@ def layer_table(
     counts = count_layers(architecture, num_classes, input_size)
     rows = [TableRow(_size(counts[0].input_shape))]
     for position, count in enumerate(counts):
-        if isinstance(count.layer, Relu):
-            continue
         following = counts[position + 1].layer if position + 1 < len(counts) else None
-        rows.append(_operation_row(count, with_relu=isinstance(following, Relu)))
-        if isinstance(count.layer, Conv | MaxPool | FullyConnected):
+        if not isinstance(count.layer, Relu):
+            rows.append(_operation_row(count, with_relu=isinstance(following, Relu)))
+        if isinstance(count.layer, Conv | MaxPool | AdaptiveAveragePool | FullyConnected):
             rows.append(_size_row(count, is_last=following is None))
-    return LayerTable(architecture, tuple(rows), total(counts))
+    totals = total(counts)
+    is_as_published = num_classes == 1000 and input_size in (None, architecture.input_size)
+    published = published_figures(architecture.name, counts, totals) if is_as_published else ()
+    return LayerTable(architecture, tuple(rows), totals, layer_measures(counts, times), published)
 
 
 def _operation_row(count: LayerCount, *, with_relu: bool) -> TableRow:
@@ -94,9 +124,14 @@ def _operation_row(count: LayerCount, *, with_relu: bool) -> TableRow:
             return TableRow(layer.name.upper() + relu, formula=formula, parameters=count.weights)
         case MaxPool():
             window = f"{layer.kernel} * {layer.kernel}"
-            return TableRow("Max Pooling", window, stride=str(layer.stride), parameters=0)
+            return TableRow("Max Pooling" + relu, window, stride=str(layer.stride), parameters=0)
+        case AdaptiveAveragePool():
+            return TableRow("Average Pooling", parameters=0)
         case LocalResponseNorm():
             return TableRow("Norm", parameters=0)
+        case SameMapNorm():
+            window = f"{layer.size} * {layer.size}"
+            return TableRow("Norm in the map", window, parameters=0)
         case BatchNorm():
             formula = f"2 * {count.weights} = {parameters:,}"
             return TableRow("Batch Norm" + relu, formula=formula, parameters=parameters)
@@ -117,14 +152,22 @@ def _size_row(count: LayerCount, *, is_last: bool) -> TableRow:
     if is_last:
         size += " classes"
     if isinstance(layer, Conv | MaxPool):
-        padding = layer.padding if isinstance(layer, Conv) else 0
-        padded = f"{count.input_shape[1]} - {layer.kernel}" + (f" + 2*{padding}" if padding else "")
-        exact = (count.input_shape[1] + 2 * padding - layer.kernel) % layer.stride == 0
-        division = (
-            f"({padded}) / {layer.stride}" if exact else f"floor(({padded}) / {layer.stride})"
-        )
-        return TableRow(size, formula=f"{count.output_shape[1]} = {division} + 1")
+        return TableRow(size, formula=_size_formula(layer, count))
     return TableRow(size)
+
+
+def _size_formula(layer: Conv | MaxPool, count: LayerCount) -> str:
+    """How a side comes about: 55 = (227 - 11) / 4 + 1; rounding only where there is a rest."""
+    padding = layer.padding if isinstance(layer, Conv) else 0
+    side, output = count.input_shape[1], count.output_shape[1]
+    division = f"({side} - {layer.kernel}" + (f" + 2*{padding}" if padding else "")
+    division += f") / {layer.stride}"
+    hanging = hanging_over(layer, side)
+    if hanging:
+        what = "zeros" if isinstance(layer, Conv) else "nothing"
+        return f"{output} = ceil({division}) + 1; the last hangs over by {hanging}, onto {what}"
+    is_exact = (side + 2 * padding - layer.kernel) % layer.stride == 0
+    return f"{output} = {division if is_exact else f'floor({division})'} + 1"
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -148,36 +191,12 @@ def total_lines(table: LayerTable) -> tuple[tuple[str, str], ...]:
         lines.append(("Scales and shifts of batch normalisation", f"{norm:,}"))
     return (
         *lines,
+        ("Weights without any bias", f"{totals.weights:,}"),
         ("Everything that is learned", f"{totals.parameters:,}"),
         ("Multiplications for one image", _millions(totals.macs)),
+        ("Neurons, by the paper's rule (outputs of Conv and FC)", f"{totals.neurons:,}"),
+        ("Bytes that a forward pass of one image moves at least", _millions(totals.bytes_moved)),
     )
-
-
-def render_text(table: LayerTable) -> str:
-    """The table as plain text in columns."""
-    cells = [COLUMNS, *(_cells(row) for row in table.rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    label_width = max(len(label) for label, _ in total_lines(table))
-    sums = [f"{label.ljust(label_width)}  {value}" for label, value in total_lines(table)]
-    title = f"{table.architecture.name}: {table.architecture.description}"
-    return "\n".join([title, "", *lines, "", *sums]) + "\n"
-
-
-def render_markdown(table: LayerTable) -> str:
-    """The table in Markdown."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    lines += ["| " + " | ".join(_cells(row)).replace("*", r"\*") + " |" for row in table.rows]
-    sums = [f"- {label}: {value}" for label, value in total_lines(table)]
-    return "\n".join([*lines, "", *sums]) + "\n"
-
-
-def _cells(row: TableRow) -> tuple[str, ...]:
-    return (row.operation, row.filter, row.depth, row.stride, row.padding, row.formula)
 
 
 def _millions(number: int) -> str:

@@ -37,9 +37,9 @@ def table(
         classes: units of the last layer.
         input_size: side of the input in pixels; the network's own if not given.
         form: text in columns, Markdown, JSON, or a page of HTML with the drawing.
-        time: measure on this machine how long each layer takes, forward and backward.
+        time: measure on this machine how long each layer takes, for one image in batches of 8.
     """
-    from imagetree.alexnet.render import render_html, render_markdown, render_text
+    from imagetree.alexnet.render import as_json, render_html, render_markdown, render_text
 
     network, times = architecture_named(architecture), None
     if time:
@@ -48,7 +48,7 @@ def table(
         times = layer_times(network, classes, input_size)
     result = layer_table(network, classes, input_size, times=times)
     if json or form == "json":
-        print_json(result)
+        print_json(as_json(result))
     else:
         render = {"text": render_text, "markdown": render_markdown, "html": render_html}[form]
         print(render(result), end="")

@@ -18,6 +18,7 @@ from imagetree.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 EXPLANATION = (
     "three numberings of the same classes are in use: ilsvrc2012-id (ILSVRC2012_ID of the "
@@ -201,6 +202,39 @@ def parse_numbering(text: str) -> type[ClassNumber]:
             f"{text!r} is no numbering (expected {', '.join(NUMBERINGS)})", hint=EXPLANATION
         )
     return kind
+
+
+def number_labels(name: str | None, path: Path | None) -> tuple[str, ...] | None:
+    """The labels that the numbers of a table or a list stand for, from 0.
+
+    Args:
+        name: of a numbering of the 1,000 classes of ILSVRC2012; None for none of them.
+        path: of a file with a label on each line instead.
+
+    Returns:
+        Labels, "" for a number that the numbering has not; None where no one has said.
+
+    Raises:
+        DatabaseError: the file cannot be read, or the numbering is unknown, or known to a
+            development kit alone.
+
+    >>> number_labels("kaggle-line", None)[:2]
+    ('', 'n01440764')
+    """
+    if path is not None:
+        try:
+            return tuple(line.strip() for line in path.read_text("utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatabaseError(f"{path}: cannot be read ({error})") from error
+    if name is None:
+        return None
+    kind = parse_numbering(name)
+    if kind not in {ClassIndex, KaggleLine}:
+        raise DatabaseError(
+            f"--numbering {name}: only a development kit has this numbering",
+            hint="name the kit's classes by --classes FILE, a label for each number from 0",
+        )
+    return (*[""] * kind.first, *ilsvrc2012_wnids())
 
 
 def parse_number(text: str) -> int | None:

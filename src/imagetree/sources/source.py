@@ -47,12 +47,7 @@ from imagetree.sources.labels import UNLABELLED, Archive, Labels, assign_labels,
 from imagetree.sources.layouts import Layout, scan_layout
 from imagetree.sources.listing import scan_listing_batches
 from imagetree.sources.mapping import LabelMapping, Naming, load_mapping
-from imagetree.sources.numbering import (
-    ClassIndex,
-    KaggleLine,
-    ilsvrc2012_wnids,
-    parse_numbering,
-)
+from imagetree.sources.numbering import number_labels
 from imagetree.sources.places import is_url
 from imagetree.sources.tars import (
     scan_folder_of_shards,
@@ -178,7 +173,7 @@ def find_source(location: str | Path, options: SourceOptions | None = None) -> S
         version="",
         labels=load_labels(beside, options.numbering) if beside else None,
         mapping=load_mapping(options.mapping.resolve()) if options.mapping else None,
-        classes=None if beside else _classes(options),
+        classes=None if beside else number_labels(options.numbering, options.classes),
     )
     with closing(source.open()) as container:
         return replace(source, size_bytes=container.size_bytes, version=container.version)
@@ -361,25 +356,6 @@ def _scan_list(source: Source, resolve: Resolve, resume: int) -> Iterator[Batch]
         if number > resume:
             images = map(FoundImage, found.names, found.wnids, repeat(0), repeat(0), found.paths)
             yield Batch(list(images), found.set_aside, found.done_bytes, str(number))
-
-
-def _classes(options: SourceOptions) -> tuple[str, ...] | None:
-    """The labels that numbers stand for, from 0; None where no one has said."""
-    if options.classes is not None:
-        try:
-            lines = options.classes.read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DatabaseError(f"{options.classes}: cannot be read ({error})") from error
-        return tuple(line.strip() for line in lines)
-    if options.numbering is None:
-        return None
-    numbering = parse_numbering(options.numbering)
-    if numbering not in {ClassIndex, KaggleLine}:
-        raise DatabaseError(
-            f"--numbering {options.numbering}: only a development kit has this numbering",
-            hint="name the kit's classes by --classes FILE, a label for each number from 0",
-        )
-    return (*[""] * numbering.first, *ilsvrc2012_wnids())
 
 
 def _absolute(location: str | Path) -> str:

@@ -12,10 +12,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from imagetree.alexnet.architectures import Architecture, architecture_named, with_dropout
+from imagetree.alexnet.architectures import architecture_named, with_dropout
 from imagetree.errors import TrainingError
+
+if TYPE_CHECKING:
+    from imagetree.alexnet.layers import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)

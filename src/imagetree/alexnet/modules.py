@@ -1,0 +1,146 @@
+"""The layers that torch has not, or not as their sources have them, as modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from imagetree.alexnet.counts import hanging_over
+from imagetree.alexnet.lrn import local_response_norm
+
+if TYPE_CHECKING:
+    from imagetree.alexnet.layers import (
+        Conv,
+        Dropout,
+        LocalResponseNorm,
+        MaxPool,
+        SameMapNorm,
+    )
+
+
+class OverhangingConv(nn.Conv2d):
+    """A convolution whose last window may hang over the right and bottom edge, onto zeros.
+
+    Args:
+        layer: with its `overhang`.
+        channels: of the input.
+    """
+
+    def __init__(self, layer: Conv, channels: int) -> None:
+        super().__init__(
+            channels,
+            layer.depth,
+            layer.kernel,
+            layer.stride,
+            layer.padding,
+            groups=layer.groups,
+            bias=layer.bias,
+        )
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps of (N, C, H, W), H and W of any size that the window fits."""
+        bottom, right = (hanging_over(self.layer, side) for side in x.shape[2:])
+        if bottom or right:
+            x = functional.pad(x, (0, right, 0, bottom))
+        return super().forward(x)
+
+
+class Normalise(nn.Module):
+    """Local response normalisation as a module, without learned parameters."""
+
+    def __init__(self, layer: LocalResponseNorm) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised maps: (N, C, H, W) -> (N, C, H, W), each tower among its own maps."""
+        layer = self.layer
+        towers = [
+            local_response_norm(tower, layer.size, layer.alpha, layer.beta, layer.k)
+            for tower in x.chunk(layer.groups, dim=1)
+        ]
+        return torch.cat(towers, dim=1) if layer.groups > 1 else towers[0]
+
+
+class NormaliseSameMap(nn.Module):
+    """cuda-convnet's response normalisation within a map, without learned parameters."""
+
+    def __init__(self, layer: SameMapNorm) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised maps: (N, C, H, W) -> (N, C, H, W)."""
+        layer = self.layer
+        squares = functional.avg_pool2d(
+            x.square(), layer.size, 1, layer.size // 2, divisor_override=1
+        )
+        return x * (layer.k + layer.alpha * squares).pow(-layer.beta)
+
+
+class LastPool(nn.Module):
+    """Max pooling in front of fc6, which takes one grid only.
+
+    At the input size that the network was built for it is the plain pooling of the table. A map
+    of another size, from smaller images early in training or larger ones at the test, is pooled
+    to the same grid, so that one network serves them all.
+    """
+
+    def __init__(self, layer: MaxPool, input_side: int, output_side: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.input_side = input_side
+        self.output_side = output_side
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pooled maps: (N, C, h, w) -> (N, C, H, W) for any h and w."""
+        layer = self.layer
+        if x.shape[2] == x.shape[3] == self.input_side:
+            return functional.max_pool2d(x, layer.kernel, layer.stride, ceil_mode=layer.overhang)
+        return functional.adaptive_max_pool2d(x, self.output_side)
+
+
+class AverageToGrid(nn.Module):
+    """Adaptive average pooling as two products of matrices.
+
+    Torch's own has no deterministic gradient on a GPU and raises in torch's deterministic mode.
+    A map that has the grid's size already, as at 224 pixels, is given on as it is.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Averages of bins: (N, C, h, w) -> (N, C, size, size) for any h and w."""
+        if x.shape[2] == x.shape[3] == self.size:
+            return x
+        rows, columns = (_averages(side, self.size).to(x) for side in x.shape[2:])
+        return rows @ x @ columns.T
+
+
+def _averages(side: int, bins: int) -> torch.Tensor:
+    """(bins, side): row i averages floor(i * side / bins) up to ceil((i + 1) * side / bins)."""
+    matrix = torch.zeros(bins, side, dtype=torch.float64)
+    for i in range(bins):
+        first, end = i * side // bins, -(-(i + 1) * side // bins)
+        matrix[i, first:end] = 1 / (end - first)
+    return matrix
+
+
+class DropoutScaledAtTest(nn.Module):
+    """Dropout as in 2012: while training values are only dropped, at the test all are scaled."""
+
+    def __init__(self, layer: Dropout) -> None:
+        super().__init__()
+        self.keep = 1 - layer.rate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Values of any shape, some of them zero while training."""
+        if not self.training:
+            return x * self.keep
+        return functional.dropout(x, 1 - self.keep) * self.keep
