@@ -34,6 +34,7 @@ for _name, _target in (
     ("export", "export:app"),
     ("challenge", "challenge:app"),
     ("alexnet", "alexnet:app"),
+    ("weights", "weights:app"),
     ("train", "train:train"),
     ("recognize", "recognize:recognize"),
     ("pictures", "pictures:app"),
