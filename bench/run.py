@@ -1,7 +1,7 @@
 """Benchmarks: ours and the peer in turn in one run, medians, ratios, the physical limit beside.
 
     python bench/run.py                  all of them
-    python bench/run.py lrn step         some of them
+    python bench/run.py start step       some of them
 
 Figures go into docs/log.md with the command, the versions and the machine.
 """
@@ -104,40 +104,6 @@ def bench_import() -> None:
     print(f"  database: {max(sizes) / 1e6:.2f} MB (bar: 3 MB)")
 
 
-def bench_lrn() -> None:
-    """Both norms of single_gpu at batch 64, forward and backward, against torch's own."""
-    import torch
-    from torch.nn import functional
-
-    from imagetree.alexnet.lrn import local_response_norm
-    from imagetree.training.device import keep_freed_memory
-
-    keep_freed_memory()
-    shapes = ((64, 96, 27, 27), (64, 256, 13, 13))
-
-    def inputs(dtype: torch.dtype) -> list[torch.Tensor]:
-        drawn = (torch.randn(shape, dtype=dtype) for shape in shapes)
-        return [x.to(memory_format=torch.channels_last).requires_grad_() for x in drawn]
-
-    def both(xs: list[torch.Tensor], norm: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        for x in xs:
-            norm(x).sum().backward()
-            x.grad = None
-
-    full, half = inputs(torch.float32), inputs(torch.bfloat16)
-    seconds = interleaved(
-        9,
-        **{
-            "ours, bf16": lambda: both(half, local_response_norm),
-            "ours, fp32": lambda: both(full, local_response_norm),
-            "torch, fp32": lambda: both(
-                full, lambda x: functional.local_response_norm(x, 5, 5e-4, 0.75, 2.0)
-            ),
-        },
-    )
-    show("local response normalisation, forward + backward", seconds, "ours, fp32")
-
-
 def bench_step() -> None:
     """A whole training step of single_gpu at 227 and batch 64, against a plain fp32 loop."""
     import numpy as np
@@ -196,7 +162,7 @@ def bench_step() -> None:
     print(f"{1e3 * 64 * 6.60e9 / rate:.1f} ms")
 
 
-BENCHES = {"start": bench_start, "import": bench_import, "lrn": bench_lrn, "step": bench_step}
+BENCHES = {"start": bench_start, "import": bench_import, "step": bench_step}
 
 
 def main() -> None:

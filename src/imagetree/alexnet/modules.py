@@ -58,12 +58,8 @@ class Normalise(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalised maps: (N, C, H, W) -> (N, C, H, W), each tower among its own maps."""
-        layer = self.layer
-        towers = [
-            local_response_norm(tower, layer.size, layer.alpha, layer.beta, layer.k)
-            for tower in x.chunk(layer.groups, dim=1)
-        ]
-        return torch.cat(towers, dim=1) if layer.groups > 1 else towers[0]
+        own = self.layer
+        return local_response_norm(x, own.size, own.alpha, own.beta, own.k, groups=own.groups)
 
 
 class NormaliseSameMap(nn.Module):
