@@ -56,7 +56,7 @@ def shown_commands() -> list[tuple[str, str]]:
     found = []
     for path in DOCUMENTS:
         for block in re.findall(r"```\w*\n(.*?)```", path.read_text(), re.DOTALL):
-            for line in block.splitlines():
+            for line in re.sub(r"\s*\\\n\s*", " ", block).splitlines():
                 words = re.match(r"(?:\$ )?(?:\.venv/bin/)?imagetree ([^#]*)", line)
                 if words and "COMMAND" not in line and "OPTIONS" not in line:
                     found.append((path.name, re.split(r"\s{3,}", words.group(1))[0].strip()))
