@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imagetree.errors import DatabaseError
+from imagetree.recognition.recognizer import ImageFiles
 from imagetree.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WNIDS = ("n02084071", "n02121808")
 SETTINGS = {
@@ -22,6 +26,7 @@ SETTINGS = {
     "lr": 0.01,
     "label_smoothing": 0.0,
     "device": "cpu",
+    "workers": 0,
 }
 
 
@@ -35,20 +40,34 @@ def draw(label: int, seed: int) -> bytes:
     return buffer.getvalue()
 
 
+class MemoryReader:
+    """Gives what it is given: the rows of images in memory are their files."""
+
+    def read(self, row: bytes) -> bytes:
+        return row
+
+
 class MemoryImages:
-    """Images in memory, some of which may be damaged."""
+    """Images in memory, some of which may be damaged; for batches that are made without workers."""
+
+    reader = MemoryReader()
 
     def __init__(self, count: int, *, damaged: tuple[int, ...] = (), seed: int = 0) -> None:
         self.labels = np.arange(count, dtype=np.int64) % 2
         self.names = tuple(f"image_{index}" for index in range(count))
-        self._files = [draw(int(self.labels[index]), seed + index) for index in range(count)]
+        self.rows = [draw(int(self.labels[index]), seed + index) for index in range(count)]
         for index in damaged:
-            self._files[index] = self._files[index][:200]
+            self.rows[index] = self.rows[index][:200]
 
-    def read(self, index: int) -> bytes:
-        if not 0 <= index < len(self._files):
-            raise DatabaseError(f"no image {index}")
-        return self._files[index]
+
+class FileImages(ImageFiles):
+    """The same images in files, which workers can read."""
+
+    def __init__(self, folder: Path, images: MemoryImages) -> None:
+        super().__init__([folder / f"{name}.jpg" for name in images.names])
+        self.labels = images.labels
+        for path, data in zip(self.rows, images.rows, strict=True):
+            path.write_bytes(data)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from imagetree.training.log import read_log
 from imagetree.training.runs import Run, load_run, open_run
 from imagetree.training.train import Progress, Result, train
 
-from .conftest import WNIDS, MemoryImages
+from .conftest import WNIDS, FileImages, MemoryImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,11 +93,15 @@ def test_interrupted_run_ends_with_the_same_weights(
     assert steps == sorted(set(steps))
 
 
-def test_threads_change_no_weight(
+def test_workers_change_no_weight(
     tmp_path: Path, whole: tuple[Run, Result], images: MemoryImages, minival: MemoryImages
 ) -> None:
-    run = open_at(tmp_path, replace(whole[0].config, threads=1))
-    train(run, WNIDS, images, minival)
+    """Nor does it matter that the images lie in files."""
+    run = open_at(tmp_path, replace(whole[0].config, workers=2))
+    folders = [tmp_path / "images", tmp_path / "minival"]
+    for folder in folders:
+        folder.mkdir()
+    train(run, WNIDS, FileImages(folders[0], images), FileImages(folders[1], minival))
     assert weights_hash(run) == weights_hash(whole[0])
 
 
@@ -141,7 +145,7 @@ def test_other_settings_in_the_same_folder(whole: tuple[Run, Result]) -> None:
     run = whole[0]
     with pytest.raises(TrainingError, match=r"another run is here .lr 0\.01 there, 0\.5 here."):
         open_at(run.folder, replace(run.config, lr=0.5))
-    assert open_at(run.folder, replace(run.config, threads=5)).config.threads == 5
+    assert open_at(run.folder, replace(run.config, workers=5)).config.workers == 5
     assert open_at(run.folder, run.config) == run
 
 

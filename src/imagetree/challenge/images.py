@@ -35,7 +35,7 @@ class SplitImages:
         self.rows = tuple(rows)
         self.labels = labels
         self.names = tuple(row.name for row in rows)
-        self._reader = reader
+        self.reader = reader
 
     def read(self, index: int) -> bytes:
         """The file of one image.
@@ -43,12 +43,12 @@ class SplitImages:
         Raises:
             DatabaseError: it cannot be read.
         """
-        return self._reader.read(self.rows[index])
+        return self.reader.read(self.rows[index])
 
     def select(self, indices: Sequence[int]) -> SplitImages:
         """Some of the images, in the order asked for."""
         rows = [self.rows[index] for index in indices]
-        return SplitImages(rows, self.labels[list(indices)], self._reader)
+        return SplitImages(rows, self.labels[list(indices)], self.reader)
 
 
 def locate_split(

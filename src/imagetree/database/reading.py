@@ -39,6 +39,10 @@ class ImageReader(Closable):
         self._lock = threading.Lock()
         self._is_closed = False
 
+    def __reduce__(self) -> tuple[type[ImageReader], tuple[tuple[SourceRow, ...]]]:
+        """In another process it opens its containers anew."""
+        return ImageReader, (tuple(self._sources.values()),)
+
     def close(self) -> None:
         """Close all containers."""
         with self._lock:

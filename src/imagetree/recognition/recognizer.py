@@ -56,24 +56,29 @@ class Recognition:
     reason: str | None = None
 
 
-class ImageFiles:
-    """Image files on the disk as something to predict on; their labels are unknown, all -1."""
+class FileReader:
+    """Reads image files by their paths."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = tuple(paths)
-        self.names = tuple(str(path) for path in paths)
-        self.labels: NDArray[np.int64] = np.full(len(paths), -1, dtype=np.int64)
-
-    def read(self, index: int) -> bytes:
+    def read(self, row: Path) -> bytes:
         """The bytes of one file.
 
         Raises:
             DatabaseError: it cannot be read.
         """
         try:
-            return self._paths[index].read_bytes()
+            return row.read_bytes()
         except OSError as error:
             raise DatabaseError(f"cannot be read: {error.strerror}") from None
+
+
+class ImageFiles:
+    """Image files on the disk as something to predict on; their labels are unknown, all -1."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.rows = tuple(paths)
+        self.names = tuple(str(path) for path in paths)
+        self.labels: NDArray[np.int64] = np.full(len(paths), -1, dtype=np.int64)
+        self.reader = FileReader()
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Recognizer:
         device = choose_device("auto")
         network = load_network(checkpoint, name=str(path)).to(device)
         view = View(
-            config.test_size, checkpoint.mean, checkpoint.std, config.precision, config.threads
+            config.test_size, checkpoint.mean, checkpoint.std, config.precision, config.workers
         )
         return cls(network, checkpoint.wnids, view)
 

@@ -88,7 +88,7 @@ def decode_with_complaint(data: bytes) -> tuple[NDArray[np.uint8], str]:
         return _decode_with_pillow(data), ""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-        _check_size(width, height)
+        check_size(width, height)
         return simplejpeg.decode_jpeg(data, colorspace="RGB"), ""
     except ValueError as error:
         return _decode_with_pillow(data), str(error)
@@ -162,7 +162,12 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def _check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture of more than MAX_PIXELS pixels.
+
+    Raises:
+        DatabaseError: it has more.
+    """
     check_num_pixels(f"{width} x {height}", width * height)
 
 
@@ -189,7 +194,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     """An image of Pillow whose size is allowed; its errors are ours."""
     try:
         with _QUIET, Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_size(*image.size)
+            check_size(*image.size)
             yield image
     except UnidentifiedImageError:
         raise DatabaseError(

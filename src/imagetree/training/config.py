@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imagetree.alexnet.architectures import architecture_named, with_dropout
 from imagetree.errors import TrainingError
+from imagetree.training.crops import RandomCrop
 
 if TYPE_CHECKING:
     from imagetree.alexnet.layers import Architecture
@@ -43,7 +44,7 @@ class TrainConfig:
         min_crop_area: least share of the image that a random crop covers.
         seed: of initial weights, order, crops, flips and dropout.
         precision: bf16 computes convolutions and matrix products in bfloat16; weights stay fp32.
-        threads: threads that read and decode images.
+        workers: processes that read and decode images.
         checkpoint_minutes: minutes between checkpoints.
         device: auto takes a GPU where there is one.
     """
@@ -64,14 +65,15 @@ class TrainConfig:
     min_crop_area: float = 0.35
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "bf16"
-    threads: int = 2
+    workers: int = 2
     checkpoint_minutes: float = 5.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
         architecture_named(self.architecture)
-        for name in ("input_size", "start_size", "test_size", "epochs", "batch_size", "threads"):
+        for name in ("input_size", "start_size", "test_size", "epochs", "batch_size"):
             _check(self, name, getattr(self, name) >= 1, "at least 1")
+        _check(self, "workers", self.workers >= 0, "at least 0")
         for name in ("lr", "checkpoint_minutes"):
             _check(self, name, getattr(self, name) > 0, "above 0")
         for name in ("start_share", "warmup_share", "momentum", "label_smoothing"):
@@ -96,6 +98,10 @@ class TrainConfig:
         early = epoch < round(self.start_share * self.epochs)
         return min(self.start_size, self.input_size) if early else self.input_size
 
+    def crop(self, epoch: int) -> RandomCrop:
+        """The random crops of an epoch, counted from 0."""
+        return RandomCrop(self.min_crop_area, self.seed, epoch)
+
     def learning_rate(self, step: int, num_steps: int) -> float:
         """Learning rate of a step, counted from 0: up in a straight line, down along a cosine.
 
@@ -113,6 +119,10 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
+_RENAMED = {"threads": "workers"}
+"""Settings of earlier versions, by the names that they have now."""
+
+
 def config_from_json(values: dict[str, Any]) -> TrainConfig:
     """Settings from plain values, as `to_json` gave them.
 
@@ -122,6 +132,7 @@ def config_from_json(values: dict[str, Any]) -> TrainConfig:
     >>> config_from_json({"epochs": 3}).epochs
     3
     """
+    values = {_RENAMED.get(key, key): value for key, value in values.items()}
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     unknown = sorted(set(values) - known)
     if unknown:

@@ -1,35 +1,27 @@
-"""From a picture to the square that the network sees: random crops, flips, the centre.
+"""Which part of a picture the network sees: random crops, random windows, the centre.
 
-Pictures are uint8 (H, W, 3), RGB. Crop and resize are one step; nothing here is random by itself.
+Pictures are uint8 (H, W, 3), RGB. What is random is a function of (seed, epoch, image) alone.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
-import numpy as np
+
+from imagetree.sources.regions import Box
+from imagetree.training.randomness import uniforms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 ASPECT_RANGE = (3 / 4, 4 / 3)
 """Width over height of a random crop (Szegedy et al. 2015, section 6)."""
-
-NUM_UNIFORMS = 5
-"""Random numbers that a random crop uses up."""
-
-
-class Box(NamedTuple):
-    """A region of a picture in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 def random_box(height: int, width: int, min_area: float, numbers: Sequence[float]) -> Box:
@@ -57,30 +49,116 @@ def random_box(height: int, width: int, min_area: float, numbers: Sequence[float
     return Box(left, top, box_width, box_height)
 
 
-def centre_box(height: int, width: int) -> Box:
-    """The largest centred square.
+def window_box(height: int, width: int, share: float, numbers: Sequence[float]) -> Box:
+    """A square window in the largest centred square.
 
-    >>> centre_box(100, 300)
-    Box(left=100, top=0, width=100, height=100)
+    Args:
+        height: of the picture in pixels.
+        width: of the picture in pixels.
+        share: side of the window as a share of the square's.
+        numbers: where it lies: two in [0, 1], from left to right and from top to bottom.
+
+    >>> window_box(100, 300, 1.0, (0.5, 0.5)), window_box(100, 300, 0.5, (0.0, 1.0))
+    (Box(left=100, top=0, width=100, height=100), Box(left=100, top=50, width=50, height=50))
     """
-    side = min(height, width)
-    return Box((width - side) // 2, (height - side) // 2, side, side)
+    square = min(height, width)
+    side = max(1, round(share * square))
+    left = (width - square) // 2 + int(numbers[0] * (square - side))
+    top = (height - square) // 2 + int(numbers[1] * (square - side))
+    return Box(left, top, side, side)
 
 
-def resize_into(
-    target: NDArray[np.uint8], picture: NDArray[np.uint8], box: Box, *, flip: bool = False
-) -> None:
-    """Crop, resize and perhaps mirror `picture` into `target`, uint8 (S, S, 3) and contiguous.
+class Crop(Protocol):
+    """How pictures become squares; picklable, so that other processes can be told."""
 
-    Shrinking by more than half a pixel a pixel averages areas, which does not alias; otherwise
-    bilinear.
+    def box(self, index: int, height: int, width: int) -> Box:
+        """The region of image `index`, which is `height` x `width` pixels."""
+
+    def flips(self, index: int) -> bool:
+        """Is the image mirrored, left to right?"""
+
+
+@dataclass(frozen=True)
+class CentreCrop:
+    """The largest centred square, or the centred part of it with this share of its side."""
+
+    share: float = 1.0
+
+    def box(self, index: int, height: int, width: int) -> Box:
+        """See `Crop`; the same for every image of a size."""
+        del index
+        return window_box(height, width, self.share, (0.5, 0.5))
+
+    def flips(self, index: int) -> bool:
+        """Never."""
+        del index
+        return False
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """Random area, shape and place (Szegedy et al. 2015, section 6), every other one mirrored.
+
+    Args:
+        min_area: least share of the picture's area.
+        seed: of the run.
+        epoch: counted from 0.
     """
-    part = picture[box.top : box.top + box.height, box.left : box.left + box.width]
+
+    min_area: float
+    seed: int
+    epoch: int
+
+    def box(self, index: int, height: int, width: int) -> Box:
+        """See `Crop`."""
+        return random_box(height, width, self.min_area, self._numbers(index))
+
+    def flips(self, index: int) -> bool:
+        """See `Crop`."""
+        return self._numbers(index)[-1] < 0.5
+
+    def _numbers(self, index: int) -> list[float]:
+        return uniforms(5, self.seed, self.epoch, index)
+
+
+@dataclass(frozen=True)
+class RandomWindow:
+    """A square window at a random place of the largest centred square, every other one mirrored.
+
+    Krizhevsky et al. 2012, section 4.1: the picture at 256 x 256, short side first and then its
+    centre, and from it a random 224 x 224; the place is not bound to whole pixels of those 256.
+
+    Args:
+        share: side of the window as a share of the square's, 224/256 in the paper.
+        seed: of the run.
+        epoch: counted from 0.
+    """
+
+    share: float
+    seed: int
+    epoch: int
+
+    def box(self, index: int, height: int, width: int) -> Box:
+        """See `Crop`."""
+        return window_box(height, width, self.share, self._numbers(index))
+
+    def flips(self, index: int) -> bool:
+        """See `Crop`."""
+        return self._numbers(index)[-1] < 0.5
+
+    def _numbers(self, index: int) -> list[float]:
+        return uniforms(3, self.seed, self.epoch, index)
+
+
+def resize_into(target: NDArray[np.uint8], picture: NDArray[np.uint8], *, flip: bool) -> None:
+    """Resize `picture` into `target`, uint8 (S, S, 3) and contiguous, and perhaps mirror it.
+
+    Bilinear, which leaves no pixel out as long as a side shrinks by less than two; from there on
+    the mean over areas, which does not alias.
+    """
     side = target.shape[0]
-    shrinks = min(box.width, box.height) >= 1.5 * side
+    shrinks = min(picture.shape[:2]) >= 2 * side
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(part, (side, side), interpolation=interpolation)
+    cv2.resize(picture, (side, side), dst=target, interpolation=interpolation)
     if flip:
-        cv2.flip(resized, 1, target)
-    else:
-        np.copyto(target, resized)
+        cv2.flip(target, 1, target)

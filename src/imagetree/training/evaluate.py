@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imagetree.training.batches import BadImage, Images, iter_centre_batches
+from imagetree.training.batches import BadImage, Images, eval_batch_bytes, iter_centre_batches
 from imagetree.training.device import autocast, normalise
+from imagetree.training.feeder import Feeder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imagetree.alexnet.network import AlexNet
+
+
+_FEW = 64
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,14 @@ class View:
         mean: of each channel, 0..255.
         std: of each channel.
         precision: bf16 or fp32.
-        threads: threads that read and decode.
+        workers: processes that read and decode; few images are decoded without them.
     """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     precision: str = "bf16"
-    threads: int = 2
+    workers: int = 2
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ def predict(
     images: Images,
     view: View,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    feeder: Feeder | None = None,
 ) -> Predictions:
     """Probabilities of every image, each exactly once.
 
@@ -67,6 +73,7 @@ def predict(
         images: what to look at; one image at least.
         view: size, normalisation, precision.
         progress: called with (images done, images in all) after each batch.
+        feeder: fills the batches, with the reader of the images; if None one is made for it.
     """
     was_training = network.training
     network.eval()
@@ -74,8 +81,11 @@ def predict(
     probabilities, readable = [], []
     bad: list[BadImage] = []
     done = 0
+    # for a handful of images workers would take longer to begin than the work itself
+    workers = view.workers if len(images.labels) >= _FEW else 0
+    owned = feeder or Feeder(images.reader, workers, eval_batch_bytes(view.size))
     try:
-        for batch in iter_centre_batches(images, view.size, threads=view.threads):
+        for batch in iter_centre_batches(owned, images, view.size):
             x = normalise(batch.pixels, device, view.mean, view.std)
             with autocast(device, view.precision):
                 logits = network(x)
@@ -89,4 +99,6 @@ def predict(
                 progress(done, len(images.labels))
     finally:
         network.train(was_training)
+        if feeder is None:
+            owned.close()
     return Predictions(np.concatenate(probabilities), np.concatenate(readable), tuple(bad))

@@ -20,7 +20,7 @@ from imagetree.training import checkpoints
 from imagetree.training.config import TrainConfig, config_from_json
 
 _NAME = "run.json"
-_MAY_CHANGE = ("threads", "checkpoint_minutes")
+_MAY_CHANGE = ("workers", "checkpoint_minutes")
 """Settings that change no weight, so that a run may go on with others."""
 
 

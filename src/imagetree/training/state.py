@@ -36,16 +36,17 @@ class TrainingState:
         run: settings and folder; its checkpoint, if there is one, is gone on with.
         wnids: wnid of each class, by class index.
         images: training images.
+        minival: images for the error after each epoch.
 
     Raises:
         TrainingError: fewer than two images, or the checkpoint is not this run's.
     """
 
-    def __init__(self, run: Run, wnids: tuple[str, ...], images: Images) -> None:
+    def __init__(self, run: Run, wnids: tuple[str, ...], images: Images, minival: Images) -> None:
         if len(images.labels) < 2:
             raise TrainingError(f"{run.challenge}: fewer than two images to train on")
         config = run.config
-        self.run, self.wnids, self.images = run, wnids, images
+        self.run, self.wnids, self.images, self.minival = run, wnids, images, minival
         self.device = choose_device(config.device)
         self.steps_per_epoch = num_train_batches(len(images.labels), config.batch_size)
         self.num_steps = config.epochs * self.steps_per_epoch
@@ -75,7 +76,7 @@ class TrainingState:
     def view(self) -> View:
         """How the network is shown images at evaluation."""
         config = self.run.config
-        return View(config.test_size, self.mean, self.std, config.precision, config.threads)
+        return View(config.test_size, self.mean, self.std, config.precision, config.workers)
 
     def save(self) -> None:
         """Write the checkpoint; momentum only while there is a use for it."""
@@ -145,7 +146,11 @@ def _channel_statistics(
     sums, count = np.zeros((2, 3)), 0
     for index in permutation(len(images.labels), seed)[:_NUM_FOR_MEAN]:
         try:
-            pixels = decode_image(images.read(int(index))).reshape(-1, 3).astype(np.float64)
+            pixels = (
+                decode_image(images.reader.read(images.rows[index]))
+                .reshape(-1, 3)
+                .astype(np.float64)
+            )
         except DatabaseError:
             continue
         sums += pixels.sum(0), np.square(pixels).sum(0)

@@ -19,9 +19,16 @@ import torch
 from torch.nn import functional
 
 from imagetree.errors import TrainingError
-from imagetree.training.batches import Batch, Images, iter_train_batches
+from imagetree.training.batches import (
+    Batch,
+    Images,
+    eval_batch_bytes,
+    iter_train_batches,
+    train_batch_bytes,
+)
 from imagetree.training.device import autocast, keep_freed_memory, normalise
 from imagetree.training.evaluate import predict
+from imagetree.training.feeder import Feeder
 from imagetree.training.log import RunLog, read_log
 from imagetree.training.randomness import mix
 from imagetree.training.state import TrainingState
@@ -98,11 +105,15 @@ def train(
         ImagetreeError: the disk is full; the last checkpoint stands.
     """
     keep_freed_memory()
-    state = TrainingState(run, wnids, images)
-    with _stop_signals() as stop, RunLog(run.folder, state.step) as log:
+    state = TrainingState(run, wnids, images, minival)
+    with (
+        _stop_signals() as stop,
+        RunLog(run.folder, state.step) as log,
+        _make_feeder(state) as feeder,
+    ):
         was_finished = state.is_finished
         while not state.is_finished and not stop:
-            _train_epoch(state, minival, log, stop, progress)
+            _train_epoch(state, feeder, log, stop, progress)
         if not was_finished:
             state.save()
     epochs = [record for record in read_log(run.folder) if record["kind"] == "epoch"]
@@ -115,9 +126,15 @@ def train(
     )
 
 
+def _make_feeder(state: TrainingState) -> Feeder:
+    config = state.run.config
+    largest = max(train_batch_bytes(config), eval_batch_bytes(config.test_size))
+    return Feeder(state.images.reader, config.workers, largest)
+
+
 def _train_epoch(
     state: TrainingState,
-    minival: Images,
+    feeder: Feeder,
     log: RunLog,
     stop: list[int],
     progress: Callable[[Progress], None] | None,
@@ -127,7 +144,7 @@ def _train_epoch(
     epoch, first = divmod(state.step, state.steps_per_epoch)
     recent: deque[tuple[float, float]] = deque(maxlen=_LOG_EVERY)  # (time, loss) of each step
     began = time.monotonic()
-    for batch in iter_train_batches(state.images, config, epoch, first):
+    for batch in iter_train_batches(feeder, state.images, config, epoch, first):
         loss = _train_step(state, batch)
         recent.append((time.monotonic(), loss))
         _log_bad(state, log, batch)
@@ -146,8 +163,8 @@ def _train_epoch(
             state.save()
         if stop:
             return
-    answer = predict(state.network, minival, state.view)
-    misses = answer.probabilities.argmax(1) != minival.labels
+    answer = predict(state.network, state.minival, state.view, feeder=feeder)
+    misses = answer.probabilities.argmax(1) != state.minival.labels
     state.minival_error = float((misses | ~answer.is_readable).mean())
     log.write("epoch", state.step, epoch=epoch + 1, minival_top1_error=state.minival_error)
 
