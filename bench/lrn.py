@@ -21,7 +21,8 @@ from torch.nn import functional
 from imagetree.alexnet.architectures import architecture_named
 from imagetree.alexnet.lrn import local_response_norm
 from imagetree.alexnet.network import AlexNet
-from imagetree.training.device import autocast, choose_device, keep_freed_memory
+from imagetree.training.device import autocast, choose_device
+from imagetree.training.memory import keep_freed_memory
 from run import interleaved, show
 
 if TYPE_CHECKING:

@@ -113,7 +113,8 @@ def bench_step() -> None:
 
     from imagetree.alexnet.architectures import architecture_named
     from imagetree.alexnet.network import AlexNet
-    from imagetree.training.device import autocast, keep_freed_memory, normalise
+    from imagetree.training.device import autocast, normalise
+    from imagetree.training.memory import keep_freed_memory
 
     keep_freed_memory()
     batch, cpu = 64, torch.device("cpu")

@@ -27,6 +27,7 @@ import numpy as np
 from imagetree.errors import TrainingError
 from imagetree.files import Closable
 from imagetree.training.filling import Draw, Reader, fill
+from imagetree.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -193,6 +194,7 @@ _WORKER: list[_Worker] = []
 def _begin_work(memory: ctypes.Array[ctypes.c_uint8], reader: Reader) -> None:
     """In a worker: Ctrl-C is the parent's business, and so is the worker's end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _WORKER.append(_Worker(np.frombuffer(memory, np.uint8), reader))  # type: ignore[call-overload]
 

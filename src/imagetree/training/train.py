@@ -26,10 +26,11 @@ from imagetree.training.batches import (
     iter_train_batches,
     train_batch_bytes,
 )
-from imagetree.training.device import autocast, keep_freed_memory, normalise
+from imagetree.training.device import autocast, normalise
 from imagetree.training.evaluate import predict
 from imagetree.training.feeder import Feeder
 from imagetree.training.log import RunLog, read_log
+from imagetree.training.memory import keep_freed_memory
 from imagetree.training.randomness import mix
 from imagetree.training.state import TrainingState
 
