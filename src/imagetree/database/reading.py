@@ -70,6 +70,12 @@ class ImageReader(Closable):
                 hint=error.hint or f"import the source again: {_import_command(source)}",
             ) from error
 
+    def versions(self) -> dict[int, tuple[str, int, str]]:
+        """Location, size and version of each source as it was imported, by its id."""
+        return {
+            row.id: (row.location, row.size_bytes, row.version) for row in self._sources.values()
+        }
+
     def open_all(self, source_ids: Iterable[int] | None = None) -> None:
         """Open sources now, so that one that is missing is found before work is begun.
 

@@ -39,6 +39,11 @@ class Box(NamedTuple):
     height: int
 
 
+def cut(picture: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """A region of a picture (H, W, 3), as a view."""
+    return picture[box.top : box.top + box.height, box.left : box.left + box.width]
+
+
 def decode_region(data: bytes, choose: Callable[[int, int], Box], side: int) -> NDArray[np.uint8]:
     """The pixels of a region, at the least scale of decoding that covers `side`.
 
@@ -63,7 +68,7 @@ def decode_region(data: bytes, choose: Callable[[int, int], Box], side: int) -> 
         except ValueError:
             pass  # what libjpeg-turbo refuses goes the long way, which knows why
     picture = decode_image(data)
-    return _crop(picture, choose(*picture.shape[:2]), 1)
+    return cut(picture, choose(*picture.shape[:2]))
 
 
 def _decode_jpeg(data: bytes, choose: Callable[[int, int], Box], side: int) -> NDArray[np.uint8]:
@@ -80,12 +85,7 @@ def _decode_jpeg(data: bytes, choose: Callable[[int, int], Box], side: int) -> N
     picture = simplejpeg.decode_jpeg(
         data, colorspace="RGB", strict=False, **(scale if divisor > 1 else {})
     )
-    return _crop(picture, box, divisor)
-
-
-def _crop(picture: NDArray[np.uint8], box: Box, divisor: int) -> NDArray[np.uint8]:
-    left, top, width, height = (each // divisor for each in box)
-    return picture[top : top + height, left : left + width]
+    return cut(picture, Box(*(each // divisor for each in box)))
 
 
 def _with_rows(data: bytes, rows: int, height: int) -> tuple[bytes, int]:

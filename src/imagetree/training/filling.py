@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from imagetree.errors import DatabaseError
-from imagetree.sources.regions import decode_region
+from imagetree.sources.decoding import decode_image
+from imagetree.sources.regions import cut, decode_region
 from imagetree.training.crops import resize_into
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class Reader(Protocol):
     """Gives the files of images; picklable: a worker that gets one opens what it needs anew."""
 
-    def read(self, row: Any) -> bytes:
-        """The file of the image that `row` stands for.
+    def read(self, row: Any) -> bytes | NDArray[np.uint8]:
+        """The file of the image that `row` stands for, or its pixels, uint8 (H, W, 3).
 
         Raises:
             DatabaseError: it cannot be read.
@@ -62,10 +63,23 @@ def fill(
     ]
 
 
+def read_picture(reader: Reader, row: Any) -> NDArray[np.uint8]:
+    """A whole picture, uint8 (H, W, 3), RGB.
+
+    Raises:
+        DatabaseError: it cannot be read or decoded.
+    """
+    found = reader.read(row)
+    return decode_image(found) if isinstance(found, bytes) else found
+
+
 def _fill_one(target: NDArray[np.uint8], draw: Draw, crop: Crop, reader: Reader) -> str | None:
     try:
-        data = reader.read(draw.row)
-        part = decode_region(data, lambda *size: crop.box(draw.number, *size), len(target))
+        found = reader.read(draw.row)
+        if isinstance(found, bytes):
+            part = decode_region(found, lambda *size: crop.box(draw.number, *size), len(target))
+        else:
+            part = cut(found, crop.box(draw.number, *found.shape[:2]))
     except DatabaseError as error:
         target[:] = 0
         return error.message
