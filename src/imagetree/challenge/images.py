@@ -8,9 +8,12 @@ import numpy as np
 
 from imagetree.database.queries import locate
 from imagetree.errors import ChallengeError
+from imagetree.export import tarwriter
+from imagetree.files import atomic_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -58,12 +61,13 @@ def locate_split(
 
     Args:
         challenge: what the split belongs to.
-        split: `train`, `minival` or `val`.
+        split: `train`, `minival` or `val`; `test` where its sealed labels are.
         database: where the images are.
         reader: open on the same database.
 
     Raises:
-        ChallengeError: an image of the split is not in the database.
+        ChallengeError: an image of the split is not in the database, or its labels are sealed
+            and not here.
         DatabaseError: an archive of the split is missing, or has changed since it was imported.
     """
     entries = challenge.read_split(split)
@@ -81,3 +85,41 @@ def locate_split(
     rows = [found[entry] for entry in entries]
     reader.open_all({row.source_id for row in rows})
     return SplitImages(rows, labels, reader)
+
+
+def write_test_images(
+    challenge: Challenge,
+    database: Database,
+    reader: ImageReader,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the images of test as a tar, under their public names, which tell no class.
+
+    The files are as they are in the database. The same images give the same bytes.
+
+    Args:
+        challenge: with its sealed labels, which say what the names stand for.
+        database: where the images are.
+        reader: open on the same database.
+        out: the file to write.
+        progress: told after each image: done, total.
+
+    Returns:
+        How many images were written.
+
+    Raises:
+        ChallengeError: there is no test, its labels are not here, or an image is not in the
+            database.
+        DatabaseError: an image cannot be read; nothing is written then.
+    """
+    images = locate_split(challenge, "test", database, reader)
+    names = challenge.read_names("test")
+    with atomic_writer(out) as file:
+        size = 0
+        for index, name in enumerate(names):
+            size += file.write(tarwriter.member(f"{name}.JPEG", images.read(index)))
+            if progress is not None:
+                progress(index + 1, len(names))
+        file.write(tarwriter.archive_end(size))
+    return len(names)

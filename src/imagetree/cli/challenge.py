@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from imagetree.challenge.cut import CutConfig, cut_challenge
+from imagetree.challenge.cut import CutConfig, cut_challenge, find_copies_across
 from imagetree.challenge.definition import load_challenge
 from imagetree.cli.output import (
     DEFAULT_DATABASE,
@@ -19,6 +20,7 @@ from imagetree.cli.output import (
     progress_bar,
 )
 from imagetree.database.store import open_database
+from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
     from imagetree.challenge.definition import Challenge
@@ -34,7 +36,10 @@ def cut(
     database: DatabaseOption = DEFAULT_DATABASE,
     config: Annotated[CutConfig, Parameter(name="*")] = CutConfig(),  # noqa: B008 (frozen)
 ) -> None:
-    """Choose classes and deal their images out to train, minival and val.
+    """Choose classes and deal their images out to train, minival, val and, where asked for, test.
+
+    The labels of test go to FOLDER.sealed.tsv beside the folder, which only you can read; the
+    folder, and kits made of it, can be given to others.
 
     Example: imagetree challenge cut dogs --classes beagle boxer collie --database imagetree.db
 
@@ -44,12 +49,19 @@ def cut(
     """
     with open_database(database) as store:
         challenge = cut_challenge(store, folder, config)
+        is_asked = config.duplicates == "report"
+        leaks = find_copies_across(store, challenge) if is_asked else ()
     _print_challenge(challenge)
+    for leak in leaks:
+        copies = ", ".join(f"{entry.name} ({split})" for split, entry in leak.copies)
+        print(f"copies of one picture in several splits: {copies}")
+    if is_asked:
+        print(f"{len(leaks):,} pictures are in several splits")
 
 
 @app.command
 def show(folder: Path, *, json: JsonOption = False) -> None:
-    """Show a challenge's classes and the sizes of its splits.
+    """Show a challenge's version, its classes, and how many images each has in every split.
 
     Example: imagetree challenge show demo/challenge
 
@@ -61,6 +73,63 @@ def show(folder: Path, *, json: JsonOption = False) -> None:
         print_json(challenge)
         return
     _print_challenge(challenge)
+    print(f"version {challenge.version}")
+    splits = [s for s in challenge.num_images if s != "test" or challenge.sealed_path.is_file()]
+    counts = [Counter(entry.wnid for entry in challenge.read_split(split)) for split in splits]
+    nouns = load_nouns()
+    print_table(
+        ("class index", "wnid", "words", *splits),
+        [
+            (index, wnid, nouns.synset(wnid).words, *(count[wnid] for count in counts))
+            for index, wnid in enumerate(challenge.wnids)
+        ],
+    )
+
+
+@app.command
+def verify(folder: Path, *, json: JsonOption = False) -> int:
+    """Hold a challenge to the sums it was written with, and its splits to what they must be.
+
+    Every file is as it was; the classes are nouns of WordNet, none above another; the splits have
+    the images that they should, of these classes, and none in common. The exit status is 1 where
+    something is wrong.
+
+    Example: imagetree challenge verify demo/challenge
+
+    Args:
+        folder: of the challenge.
+    """
+    from imagetree.challenge.verify import verify_challenge
+
+    checks = verify_challenge(folder)
+    if json:
+        print_json([check._asdict() for check in checks])
+    else:
+        print_table(("checked", "result"), [(each.what, each.fault or "ok") for each in checks])
+    return 1 if any(check.fault for check in checks) else 0
+
+
+@app.command(name="test-images")
+def write_test(folder: Path, output: Path, *, database: DatabaseOption = DEFAULT_DATABASE) -> None:
+    """Write the images of test as a tar, under the names that participants know.
+
+    Example: imagetree challenge test-images dogs dogs-test.tar
+
+    Args:
+        folder: of the challenge, with its sealed labels beside it.
+        output: the tar to write.
+    """
+    from imagetree.challenge.images import write_test_images
+    from imagetree.database.reading import ImageReader
+
+    challenge = load_challenge(folder)
+    with (
+        open_database(database) as store,
+        ImageReader(store) as reader,
+        progress_bar("test") as bar,
+    ):
+        number = write_test_images(challenge, store, reader, output, bar)
+    print(f"{output}: {number:,} images")
 
 
 def _print_challenge(challenge: Challenge) -> None:

@@ -1,4 +1,4 @@
-"""ILSVRC's development kits of 2010 and 2012: synsets, their ids, and the ground truth of val.
+"""ILSVRC's development kits of 2010 to 2012: synsets, their ids, and the ground truth of val.
 
 A kit is read from its `.tar.gz`, the folder that it was unpacked to, or a bare `meta.mat`. Nothing
 is unpacked: the few files that count are read into memory, and each, and all that the archive
@@ -25,6 +25,7 @@ from imagetree.errors import DatabaseError
 from imagetree.sources.matfile import Value, read_mat
 from imagetree.sources.numbering import (
     Ilsvrc2010Id,
+    Ilsvrc2011Id,
     Ilsvrc2012Id,
     IlsvrcId,
     Numbering,
@@ -44,12 +45,13 @@ MAX_FILE_BYTES = 32 << 20
 MAX_KIT_BYTES = 256 << 20
 """Most that is decompressed of a kit's archive; those published have 20 MB and less."""
 MAX_MEMBERS = 10_000
+KINDS: dict[int, type[IlsvrcId]] = {2010: Ilsvrc2010Id, 2011: Ilsvrc2011Id, 2012: Ilsvrc2012Id}
+"""The ids of each year's kit."""
 
 _META = "meta.mat"
 _TRUTH = re.compile(r"ILSVRC(20\d\d)_validation_ground_truth\.txt")
 _BLACKLIST = re.compile(r"ILSVRC(20\d\d)_(?:clsloc_)?validation_blacklist\.txt")
 _ID_FIELD = re.compile(r"ILSVRC(20\d\d)_ID")
-_KINDS: dict[int, type[IlsvrcId]] = {2010: Ilsvrc2010Id, 2012: Ilsvrc2012Id}
 _WNID = re.compile(r"n[0-9]{8}")
 _FIELDS = (
     *("WNID", "words", "gloss", "num_children", "children", "wordnet_height"),
@@ -86,12 +88,12 @@ class Devkit:
 
     Args:
         path: where it was read.
-        year: 2010 or 2012.
+        year: 2010, 2011 or 2012.
         synsets: in the order of their ids, from 1; the classes first.
         cost_matrix: of 2010, the hierarchical cost of each pair of classes in levels; uint8 (K, K);
             None in other years.
         ground_truth: id of each val image, in the order of their names; empty where the kit has
-            none. The ids of 2010 and of 2012 are of different types.
+            none. The ids of different years are of different types.
         truth_sha256: of the file of the ground truth; empty where there is none.
         blacklist: numbers of val images, from 1, that the localization task does not score.
     """
@@ -138,8 +140,20 @@ def load_devkit(path: Path) -> Devkit:
             the ground truth may lie.
 
     Raises:
-        DatabaseError: it cannot be read, is no kit of 2010 or 2012, or contradicts itself; or a
+        DatabaseError: it cannot be read, is no kit of 2010 to 2012, or contradicts itself; or a
             line of the ground truth is the id of no class.
+    """
+    return parse_devkit(path, read_kit_files(path))
+
+
+def read_kit_files(path: Path) -> dict[str, bytes]:
+    """The files of a kit that count, by the last part of their names: `meta.mat` and the lists.
+
+    Args:
+        path: as for `load_devkit`.
+
+    Raises:
+        DatabaseError: it cannot be read, holds more than a kit does, or has no `meta.mat`.
     """
     if not (path.is_dir() or path.is_file()):
         raise DatabaseError(f"{path}: no development kit is there", hint=_HINT)
@@ -149,9 +163,27 @@ def load_devkit(path: Path) -> Devkit:
         raise DatabaseError(f"{path}: cannot be read as a kit ({error})", hint=_HINT) from error
     if _META not in files:
         raise DatabaseError(
-            f"{path}: no {_META} in it (expected a development kit of ILSVRC2010 or ILSVRC2012)",
+            f"{path}: no {_META} in it (expected a development kit of ILSVRC2010 to ILSVRC2012)",
             hint=_HINT,
         )
+    return files
+
+
+def truth_file_name(year: int) -> str:
+    """What the ground truth of a year's val images is called."""
+    return f"ILSVRC{year}_validation_ground_truth.txt"
+
+
+def parse_devkit(path: Path, files: dict[str, bytes]) -> Devkit:
+    """A development kit out of its files; see `load_devkit`.
+
+    Args:
+        path: where they were read.
+        files: of `read_kit_files`, all or `meta.mat` alone.
+
+    Raises:
+        DatabaseError: they are those of no kit of 2010 to 2012, or contradict each other.
+    """
     year, synsets, costs = _parse_meta(files[_META], f"{path}: {_META}")
     truth_name, truth = _file_of_year(files, _TRUTH, year)
     blacklist_name, blacklist = _file_of_year(files, _BLACKLIST, year)
@@ -192,9 +224,11 @@ def _iter_archive(path: Path) -> Iterator[tuple[str, bytes]]:
         for number, member in enumerate(archive):
             if number == MAX_MEMBERS:
                 raise DatabaseError(f"{path}: more than {MAX_MEMBERS} members", hint=_HINT)
-            name = member.name.rpartition("/")[2]
+            *folders, name = member.name.split("/")
             content = archive.extractfile(member) if member.isreg() and _is_wanted(name) else None
             if content is not None:
+                if member.name.startswith("/") or ".." in folders:
+                    raise DatabaseError(f"{path}: {member.name[:80]!r} leads out of it", hint=_HINT)
                 yield name, _read_capped(content, f"{path}: {name}")
 
 
@@ -250,10 +284,10 @@ def _parse_meta(
         raise DatabaseError(f"{where}: no table of synsets", hint=_HINT)
     names = list(table[0])
     years = [int(found_id[1]) for name in names if (found_id := _ID_FIELD.fullmatch(name))]
-    if len(years) != 1 or years[0] not in _KINDS or not set(_FIELDS) <= set(names):
+    if len(years) != 1 or years[0] not in KINDS or not set(_FIELDS) <= set(names):
         raise DatabaseError(
             f"{where}: the fields of a synset are {', '.join(names) or 'none'} "
-            f"(expected ILSVRC2010_ID or ILSVRC2012_ID, {', '.join(_FIELDS)})",
+            f"(expected ILSVRC2010_ID or that of 2011 or 2012, {', '.join(_FIELDS)})",
             hint=_HINT,
         )
     try:
@@ -265,7 +299,7 @@ def _parse_meta(
 
 
 def _parse_synset(row: dict[str, Value], year: int) -> KitSynset:
-    kind = _KINDS[year]
+    kind = KINDS[year]
     children = tuple(kind(int(child)) for child in np.asarray(row["children"]).ravel())
     if _number(row["num_children"]) != len(children):
         raise ValueError(f"{_number(row['num_children'])} children, {len(children)} are named")
@@ -314,7 +348,7 @@ def _check_synsets(synsets: tuple[KitSynset, ...], where: str) -> int:
 
 
 def _numbering(year: int, synsets: tuple[KitSynset, ...]) -> Numbering[IlsvrcId]:
-    return Numbering(_KINDS[year], tuple(s.wnid for s in synsets if not s.children))
+    return Numbering(KINDS[year], tuple(s.wnid for s in synsets if not s.children))
 
 
 def _costs(matrix: Value | None, num_classes: int, where: str) -> NDArray[np.uint8] | None:

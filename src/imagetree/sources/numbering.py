@@ -71,6 +71,12 @@ class Ilsvrc2010Id(IlsvrcId):
     name = "ilsvrc2010-id"
 
 
+class Ilsvrc2011Id(IlsvrcId):
+    """ILSVRC2011_ID."""
+
+    name = "ilsvrc2011-id"
+
+
 class Ilsvrc2012Id(IlsvrcId):
     """ILSVRC2012_ID."""
 
@@ -91,7 +97,10 @@ class KaggleLine(ClassNumber):
     first = 1
 
 
-_TYPES: tuple[type[ClassNumber], ...] = (Ilsvrc2010Id, Ilsvrc2012Id, ClassIndex, KaggleLine)
+_TYPES: tuple[type[ClassNumber], ...] = (
+    *(Ilsvrc2010Id, Ilsvrc2011Id, Ilsvrc2012Id),
+    *(ClassIndex, KaggleLine),
+)
 NUMBERINGS: dict[str, type[ClassNumber]] = {kind.name: kind for kind in _TYPES}
 """The types by the names that users write."""
 
