@@ -11,6 +11,7 @@ import pytest
 from imagetree.errors import TrainingError
 from imagetree.training.batches import (
     Batch,
+    EpochPart,
     Images,
     eval_batch_bytes,
     iter_centre_batches,
@@ -45,7 +46,9 @@ def test_workers_change_nothing(tmp_path: Path, images: MemoryImages, config: Tr
     for workers in (0, 1, 3):
         files = FileImages(tmp_path, images)
         with feeding(files, config, workers) as feeder:
-            runs.append([kept(iter_train_batches(feeder, files, config, e)) for e in (0, 1)])
+            runs.append(
+                [kept(iter_train_batches(feeder, files, config, EpochPart(e))) for e in (0, 1)]
+            )
     assert runs[0] == runs[1] == runs[2]
     assert len(runs[0][0]) == 5
 
@@ -56,12 +59,12 @@ def test_batch_in_hand_is_not_written(
     """While it is looked at, the workers fill others; what was left off fills none later."""
     files = FileImages(tmp_path, images)
     with feeding(files, config, 2) as feeder:
-        wanted = kept(iter_train_batches(feeder, files, config, epoch=0))
-        for batch in iter_train_batches(feeder, files, config, epoch=1):  # left off at once
+        wanted = kept(iter_train_batches(feeder, files, config, EpochPart(0)))
+        for batch in iter_train_batches(feeder, files, config, EpochPart(1)):  # left off at once
             assert batch.pixels.any()
             break
         for batch, (pixels, _) in zip(
-            iter_train_batches(feeder, files, config, epoch=0), wanted, strict=True
+            iter_train_batches(feeder, files, config, EpochPart(0)), wanted, strict=True
         ):
             first = batch.pixels.tobytes()
             np.linalg.svd(np.ones((200, 200)))  # time for the workers
@@ -71,16 +74,28 @@ def test_batch_in_hand_is_not_written(
 def test_going_on_in_the_middle(images: MemoryImages, config: TrainConfig) -> None:
     """The batches from step 3 on are those of the whole epoch."""
     with feeding(images, config) as feeder:
-        whole = kept(iter_train_batches(feeder, images, config, epoch=0))
-        rest = kept(iter_train_batches(feeder, images, config, epoch=0, first_step=3))
+        whole = kept(iter_train_batches(feeder, images, config, EpochPart(0)))
+        rest = kept(iter_train_batches(feeder, images, config, EpochPart(0, 3)))
     assert rest == whole[3:]
+
+
+def test_processes_share_each_batch(images: MemoryImages, config: TrainConfig) -> None:
+    """Two get every other image of the batches that one alone would get."""
+    with feeding(images, config) as feeder:
+        batches = iter_train_batches(feeder, images, config, EpochPart(1))
+        whole = [batch.pixels.copy() for batch in batches]
+        for rank in (0, 1):
+            part = EpochPart(1, rank=rank, size=2)
+            shares = iter_train_batches(feeder, images, config, part)
+            for batch, share in zip(whole, shares, strict=True):
+                assert np.array_equal(batch[rank::2], share.pixels)
 
 
 def test_an_epoch_sees_every_image_once(images: MemoryImages, config: TrainConfig) -> None:
     """With whole batches both classes come out as often as they are there; epochs differ."""
     with feeding(images, config) as feeder:
         first, second = (
-            kept(iter_train_batches(feeder, images, config, epoch)) for epoch in (0, 1)
+            kept(iter_train_batches(feeder, images, config, EpochPart(epoch))) for epoch in (0, 1)
         )
     assert sorted(label for _, labels in first for label in labels) == [0] * 20 + [1] * 20
     assert first[0][0] != second[0][0]
@@ -95,7 +110,7 @@ def test_damaged_image_is_replaced_and_listed(
     files = FileImages(tmp_path, images)
     batches, bad = [], []
     with feeding(files, config, workers) as feeder:
-        for batch in iter_train_batches(feeder, files, config, epoch=0):
+        for batch in iter_train_batches(feeder, files, config, EpochPart(0)):
             assert batch.is_readable.all()
             assert batch.pixels.reshape(len(batch.pixels), -1).any(axis=1).all()
             batches.append((batch.pixels.tobytes(), batch.labels.tolist()))
@@ -103,7 +118,7 @@ def test_damaged_image_is_replaced_and_listed(
     assert sorted({each.index for each in bad}) == [3, 7]
     assert all(each.reason.startswith("damaged: ") for each in bad)
     with feeding(images, config) as feeder:
-        assert batches == kept(iter_train_batches(feeder, images, config, epoch=0))
+        assert batches == kept(iter_train_batches(feeder, images, config, EpochPart(0)))
 
 
 def test_nothing_but_damaged_images_ends_the_run(config: TrainConfig) -> None:
@@ -112,7 +127,7 @@ def test_nothing_but_damaged_images_ends_the_run(config: TrainConfig) -> None:
         feeding(images, config) as feeder,
         pytest.raises(TrainingError, match="20 draws in a row cannot be decoded"),
     ):
-        list(iter_train_batches(feeder, images, config, epoch=0))
+        list(iter_train_batches(feeder, images, config, EpochPart(0)))
 
 
 def test_evaluation_counts_each_image_once() -> None:

@@ -48,14 +48,13 @@ def test_learning_rate_rises_then_falls_to_nearly_nothing() -> None:
 
 def test_dropout_reaches_the_network() -> None:
     """The rate of the run is that of the layers, of the module and of the table."""
-    from torch import nn
-
+    from imagetree.alexnet.modules import DropValues
     from imagetree.alexnet.network import AlexNet
     from imagetree.alexnet.table import layer_table
 
     network = TrainConfig(dropout=0.3).network
     modules = AlexNet(network, 5, 67).modules()
-    assert [m.p for m in modules if isinstance(m, nn.Dropout)] == [0.3, 0.3]
+    assert [m.layer.rate for m in modules if isinstance(m, DropValues)] == [0.3, 0.3]
     rows = [row.operation for row in layer_table(network).rows]
     assert rows.count("Dropout (rate 0.3)") == 2
 

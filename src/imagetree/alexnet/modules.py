@@ -128,15 +128,28 @@ def _averages(side: int, bins: int) -> torch.Tensor:
     return matrix
 
 
-class DropoutScaledAtTest(nn.Module):
-    """Dropout as in 2012: while training values are only dropped, at the test all are scaled."""
+class DropValues(nn.Module):
+    """Dropout; where several processes share a batch, each drops what one alone would have.
+
+    Args:
+        layer: rate, and where the values are scaled: while training, or at the test as in 2012.
+    """
 
     def __init__(self, layer: Dropout) -> None:
         super().__init__()
-        self.keep = 1 - layer.rate
+        self.layer = layer
+        self.shard = (0, 1)
+        """This process's rank, and the number of processes; it has every n-th row of the batch."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Values of any shape, some of them zero while training."""
+        """Values of (N, F), some of them zero while training."""
+        rate, is_of_2012 = self.layer.rate, self.layer.scaled == "test"
         if not self.training:
-            return x * self.keep
-        return functional.dropout(x, 1 - self.keep) * self.keep
+            return x * (1 - rate) if is_of_2012 else x
+        rank, size = self.shard
+        if size == 1:
+            dropped = functional.dropout(x, rate)
+        else:
+            kept = x.new_empty(size * x.shape[0], *x.shape[1:]).bernoulli_(1 - rate)
+            dropped = x * kept[rank::size] / (1 - rate)
+        return dropped * (1 - rate) if is_of_2012 else dropped

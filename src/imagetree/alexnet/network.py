@@ -24,7 +24,7 @@ from imagetree.alexnet.layers import (
 )
 from imagetree.alexnet.modules import (
     AverageToGrid,
-    DropoutScaledAtTest,
+    DropValues,
     LastPool,
     Normalise,
     NormaliseSameMap,
@@ -74,6 +74,12 @@ class AlexNet(nn.Module):
                 x = x.flatten(1)  # (N, C * H * W), in the order of the table: C, then H, then W
             x = module(x)
         return x
+
+    def set_shard(self, rank: int, size: int) -> None:
+        """Say that each batch is this process's share: every `size`-th image from `rank` on."""
+        for module in self.modules():
+            if isinstance(module, DropValues):
+                module.shard = (rank, size)
 
     @torch.no_grad()
     def _initialise(self, seed: int) -> None:
@@ -136,8 +142,7 @@ def _module(count: LayerCount, *, makes_grid: bool) -> nn.Module:
         case LocalResponseNorm() | SameMapNorm() | BatchNorm():
             return _norm(layer, shape)
         case Dropout():
-            is_of_2012 = layer.scaled == "test"
-            return DropoutScaledAtTest(layer) if is_of_2012 else nn.Dropout(layer.rate)
+            return DropValues(layer)
 
 
 def _convolution(layer: Conv, channels: int) -> nn.Module:

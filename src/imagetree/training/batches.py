@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -78,6 +78,37 @@ class Batch:
     bad: tuple[BadImage, ...]
 
 
+class EpochPart(NamedTuple):
+    """Which batches of an epoch, and which images of each.
+
+    Args:
+        epoch: counted from 0.
+        first_step: batches to leave out, because they are done.
+        rank: of this process; it gets every `size`-th image of a batch, from `rank` on.
+        size: number of processes.
+    """
+
+    epoch: int
+    first_step: int = 0
+    rank: int = 0
+    size: int = 1
+
+
+class Shard:
+    """Every n-th of some images, for one of several processes.
+
+    Args:
+        images: all of them.
+        rank: of this process.
+        size: number of processes.
+    """
+
+    def __init__(self, images: Images, rank: int, size: int) -> None:
+        self.labels = images.labels[rank::size]
+        self.names, self.rows = images.names[rank::size], images.rows[rank::size]
+        self.reader = images.reader
+
+
 def num_train_batches(num_images: int, batch_size: int) -> int:
     """Steps of an epoch: whole batches only, and at least one.
 
@@ -100,7 +131,7 @@ def eval_batch_bytes(size: int) -> int:
 
 
 def iter_train_batches(
-    feeder: Feeder, images: Images, config: TrainConfig, epoch: int, first_step: int = 0
+    feeder: Feeder, images: Images, config: TrainConfig, part: EpochPart
 ) -> Iterator[Batch]:
     """The batches of an epoch: shuffled, randomly cropped and mirrored.
 
@@ -111,19 +142,19 @@ def iter_train_batches(
         feeder: fills them; its reader is the images'.
         images: the training images.
         config: batch size, crops, seed.
-        epoch: counted from 0.
-        first_step: batches of this epoch to leave out, because they are done.
+        part: which epoch, and what of it.
 
     Raises:
         TrainingError: 20 draws in a row could not be decoded.
     """
     count = len(images.labels)
+    epoch = part.epoch
     order = permutation(count, config.seed, epoch)
-    size, crop = config.crop_size(epoch), config.crop(epoch)
+    size, crop = config.crop_size(epoch), config.crops_of(epoch)
     batch_size = min(config.batch_size, count)
     places = (
-        order[step * batch_size : (step + 1) * batch_size]
-        for step in range(first_step, num_train_batches(count, config.batch_size))
+        order[step * batch_size : (step + 1) * batch_size][part.rank :: part.size]
+        for step in range(part.first_step, num_train_batches(count, config.batch_size))
     )
     with closing(feeder.iter_filled(images.rows, places, crop, size)) as batches:
         for filled in batches:

@@ -43,6 +43,10 @@ class Checkpoint:
         num_steps: optimiser updates of the whole run.
         network: state dict of the network.
         momentum: momentum of each parameter, by its name; empty once the run is finished.
+        num_seen: images of the newest epoch that were trained on; 0 in a file that does not say.
+        num_misses: of these, the ones whose likeliest class was not theirs.
+        average: running mean of the network's tensors; empty where none is kept, or once finished.
+        num_averaged: updates that the mean is of.
     """
 
     config: TrainConfig
@@ -53,6 +57,10 @@ class Checkpoint:
     num_steps: int
     network: Mapping[str, torch.Tensor] = field(repr=False)
     momentum: Mapping[str, torch.Tensor] = field(repr=False, default_factory=dict)
+    num_seen: int = 0
+    num_misses: int = 0
+    average: Mapping[str, torch.Tensor] = field(repr=False, default_factory=dict)
+    num_averaged: int = 0
 
     @property
     def is_finished(self) -> bool:
@@ -68,7 +76,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     tensors = {
         f"{prefix}.{name}": tensor.detach().cpu().contiguous()
-        for prefix, group in (("network", checkpoint.network), ("momentum", checkpoint.momentum))
+        for prefix, group in (
+            ("network", checkpoint.network),
+            ("momentum", checkpoint.momentum),
+            ("average", checkpoint.average),
+        )
         for name, tensor in group.items()
     }
     described = {
@@ -79,6 +91,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "std": checkpoint.std,
         "step": checkpoint.step,
         "num_steps": checkpoint.num_steps,
+        "num_seen": checkpoint.num_seen,
+        "num_misses": checkpoint.num_misses,
+        "num_averaged": checkpoint.num_averaged,
     }
     write_atomic(path, save(tensors, metadata={_KEY: json.dumps(described)}))
 
@@ -97,7 +112,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             described = _described(path, file.metadata())
-            groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "momentum": {}}
+            groups: dict[str, dict[str, torch.Tensor]] = {
+                "network": {},
+                "momentum": {},
+                "average": {},
+            }
             for key in file.keys():  # noqa: SIM118 (not a mapping)
                 prefix, _, name = key.partition(".")
                 groups[prefix][name] = file.get_tensor(key)
@@ -108,6 +127,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             std=tuple(described["std"]),
             step=int(described["step"]),
             num_steps=int(described["num_steps"]),
+            num_seen=int(described.get("num_seen", 0)),
+            num_misses=int(described.get("num_misses", 0)),
+            num_averaged=int(described.get("num_averaged", 0)),
             **groups,
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:

@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imagetree.alexnet.architectures import architecture_named, with_dropout
 from imagetree.errors import TrainingError
-from imagetree.training.crops import RandomCrop
+from imagetree.training.crops import RandomCrop, RandomWindow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imagetree.alexnet.layers import Architecture
+    from imagetree.training.crops import Crop
+
+_MAX_PLATEAUS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +40,25 @@ class TrainConfig:
             crops magnify what training sees (Touvron et al. 2019).
         epochs: passes over the training images.
         batch_size: images in a step.
-        lr: learning rate at the peak of the cycle.
+        accumulate: parts that a step's images go through the network in, for want of memory.
+        optimiser: plain stochastic gradient descent, or its layer-wise form for large batches.
+        lr: learning rate at the peak of the schedule.
+        schedule: how it falls: along a cosine, or by ten at `lr_drops` or on a plateau.
         warmup_share: share of the steps in which the learning rate rises from zero to lr.
-        momentum: of stochastic gradient descent, Nesterov's form.
+        lr_drops: epochs, as shares of all of them, after which `steps` divides by ten.
+        patience: epochs without a lower minival error after which `plateau` does, thrice at most.
+        momentum: of stochastic gradient descent.
+        nesterov: look ahead by the momentum; the paper does not.
+        bias_lr_factor: learning rate of the layers' biases, as a multiple of the weights'.
         weight_decay: of weights; biases, scales and shifts are not decayed.
         dropout: probability with which a value in front of fc6 and fc7 is set to zero.
         label_smoothing: probability that the target leaves to the other classes.
-        min_crop_area: least share of the image that a random crop covers.
+        mixup: alpha of mixup; 0 for none.
+        cutmix: alpha of cutmix; 0 for none.
+        average: share of the running mean of the weights that stays at each step; 0 for none.
+        crop: regions of random area and shape, or square windows of one size as in the paper.
+        min_crop_area: least share of the image that a region covers.
+        window_share: side of a window as a share of the centred square's.
         seed: of initial weights, order, crops, flips and dropout.
         precision: bf16 computes convolutions and matrix products in bfloat16; weights stay fp32.
         workers: processes that read and decode images.
@@ -56,13 +73,25 @@ class TrainConfig:
     test_size: int = 195
     epochs: int = 19
     batch_size: int = 64
+    accumulate: int = 1
+    optimiser: Literal["sgd", "lars"] = "sgd"
     lr: float = 0.012
+    schedule: Literal["cosine", "steps", "plateau"] = "cosine"
     warmup_share: float = 0.15
+    lr_drops: tuple[float, ...] = (1 / 3, 2 / 3)
+    patience: int = 5
     momentum: float = 0.9
+    nesterov: bool = True
+    bias_lr_factor: float = 1.0
     weight_decay: float = 5e-4
     dropout: float = 0.2  # the paper's 0.5 is for a network without batch normalisation
     label_smoothing: float = 0.1
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    average: float = 0.0
+    crop: Literal["area", "window"] = "area"
     min_crop_area: float = 0.35
+    window_share: float = 224 / 256
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "bf16"
     workers: int = 2
@@ -73,7 +102,15 @@ class TrainConfig:
         architecture_named(self.architecture)
         for name in ("input_size", "start_size", "test_size", "epochs", "batch_size"):
             _check(self, name, getattr(self, name) >= 1, "at least 1")
+        object.__setattr__(self, "lr_drops", tuple(self.lr_drops))  # JSON gives a list
         _check(self, "workers", self.workers >= 0, "at least 0")
+        _check(self, "patience", self.patience >= 1, "at least 1")
+        _check(self, "average", 0 <= self.average < 1, "in [0, 1)")
+        _check(self, "window_share", 0 < self.window_share <= 1, "in (0, 1]")
+        drops = (0, *self.lr_drops, 1)
+        _check(self, "lr_drops", list(drops) == sorted(set(drops)), "rising, between 0 and 1")
+        for name in ("mixup", "cutmix", "bias_lr_factor"):
+            _check(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "checkpoint_minutes"):
             _check(self, name, getattr(self, name) > 0, "above 0")
         for name in ("start_share", "warmup_share", "momentum", "label_smoothing"):
@@ -81,6 +118,8 @@ class TrainConfig:
         _check(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
         _check(self, "min_crop_area", 0 < self.min_crop_area <= 1, "in (0, 1]")
         _check(self, "batch_size", self.batch_size >= 2, "at least 2, for batch normalisation")
+        parts = self.accumulate
+        _check(self, "accumulate", 1 <= parts <= self.batch_size // 2, "in parts of 2 images")
         _check(self, "weight_decay", self.weight_decay >= 0, "at least 0")
 
     @property
@@ -98,12 +137,19 @@ class TrainConfig:
         early = epoch < round(self.start_share * self.epochs)
         return min(self.start_size, self.input_size) if early else self.input_size
 
-    def crop(self, epoch: int) -> RandomCrop:
+    def crops_of(self, epoch: int) -> Crop:
         """The random crops of an epoch, counted from 0."""
+        if self.crop == "window":
+            return RandomWindow(self.window_share, self.seed, epoch)
         return RandomCrop(self.min_crop_area, self.seed, epoch)
 
-    def learning_rate(self, step: int, num_steps: int) -> float:
-        """Learning rate of a step, counted from 0: up in a straight line, down along a cosine.
+    def learning_rate(self, step: int, num_steps: int, errors: Sequence[float] = ()) -> float:
+        """Learning rate of a step: up in a straight line, then down as `schedule` says.
+
+        Args:
+            step: counted from 0.
+            num_steps: of the whole run.
+            errors: minival error after each epoch so far, for `plateau`.
 
         >>> config = TrainConfig(lr=0.1, warmup_share=0.5)
         >>> [round(config.learning_rate(step, 4), 3) for step in range(4)]
@@ -112,11 +158,32 @@ class TrainConfig:
         warmup = self.warmup_share * num_steps
         if step < warmup:
             return self.lr * min(1.0, (step + 1) / warmup)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (num_steps - warmup)))
+        if self.schedule == "cosine":
+            return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (num_steps - warmup)))
+        if self.schedule == "steps":
+            return self.lr * 0.1 ** sum(step >= share * num_steps for share in self.lr_drops)
+        return self.lr * 0.1 ** num_plateaus(errors, self.patience)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain values."""
         return dataclasses.asdict(self)
+
+
+def num_plateaus(errors: Sequence[float], patience: int) -> int:
+    """How often an error has stopped falling: `patience` epochs in a row without a new least one.
+
+    Krizhevsky et al. 2012, section 5: divided by ten when the validation error stopped improving,
+    three times before the end.
+
+    >>> num_plateaus([0.5, 0.4, 0.4, 0.41, 0.39], patience=2)
+    1
+    """
+    least, since, found = math.inf, 0, 0
+    for error in errors:
+        least, since = (error, 0) if error < least else (least, since + 1)
+        if since == patience:
+            found, since = found + 1, 0
+    return min(found, _MAX_PLATEAUS)
 
 
 _RENAMED = {"threads": "workers"}

@@ -26,9 +26,13 @@ class RunLog:
     Args:
         folder: of the run; the log is `log.jsonl`, TensorBoard's files are in `tensorboard/`.
         step: steps done when it is opened; later records are dropped.
+        writes: False in the processes of a run that are not the main one: they write nothing.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, *, writes: bool = True) -> None:
+        self._writes = writes
+        if not writes:
+            return
         path = folder / NAME
         kept = [record for record in read_log(folder) if record["step"] <= step]
         write_atomic(path, "".join(json.dumps(record) + "\n" for record in kept))
@@ -44,11 +48,14 @@ class RunLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
-        self._board.close()
+        if self._writes:
+            self._file.close()
+            self._board.close()
 
     def write(self, kind: str, step: int, **values: float | str) -> None:
         """Add a record; its numbers become TensorBoard's scalars `kind/name`."""
+        if not self._writes:
+            return
         self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         for name, value in values.items():
             if not isinstance(value, str):

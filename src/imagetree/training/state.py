@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import DatabaseError, TrainingError
-from imagetree.sources.decoding import decode_image
+from imagetree.training.averaging import WeightAverage
 from imagetree.training.batches import Images, num_train_batches
 from imagetree.training.checkpoints import (
     Checkpoint,
@@ -19,10 +20,15 @@ from imagetree.training.checkpoints import (
     save_checkpoint,
 )
 from imagetree.training.device import choose_device
+from imagetree.training.distributed import World
 from imagetree.training.evaluate import View
+from imagetree.training.filling import read_picture
+from imagetree.training.optimisers import make_optimiser
 from imagetree.training.randomness import permutation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from imagetree.training.config import TrainConfig
     from imagetree.training.runs import Run
 
@@ -37,21 +43,33 @@ class TrainingState:
         wnids: wnid of each class, by class index.
         images: training images.
         minival: images for the error after each epoch.
+        world: the processes that train together.
 
     Raises:
-        TrainingError: fewer than two images, or the checkpoint is not this run's.
+        TrainingError: fewer than two images, a batch that the processes cannot share, or the
+            checkpoint is not this run's.
     """
 
-    def __init__(self, run: Run, wnids: tuple[str, ...], images: Images, minival: Images) -> None:
+    def __init__(
+        self,
+        run: Run,
+        wnids: tuple[str, ...],
+        images: Images,
+        minival: Images,
+        world: World = World(),  # noqa: B008 (frozen)
+    ) -> None:
         if len(images.labels) < 2:
             raise TrainingError(f"{run.challenge}: fewer than two images to train on")
         config = run.config
         self.run, self.wnids, self.images, self.minival = run, wnids, images, minival
+        self.world = world
+        _check_shares(config, world, len(images.labels))
         self.device = choose_device(config.device)
         self.steps_per_epoch = num_train_batches(len(images.labels), config.batch_size)
         self.num_steps = config.epochs * self.steps_per_epoch
         self.step = 0
-        self.minival_error: float | None = None
+        self.num_seen, self.num_misses = 0, 0  # of the newest epoch
+        self.errors: list[float] = []
         self.bad: dict[int, str] = {}
         checkpoint = load_checkpoint(run.checkpoint_path) if run.checkpoint_path.exists() else None
         if checkpoint is None:
@@ -60,11 +78,17 @@ class TrainingState:
         else:
             self._check(checkpoint)
             self.mean, self.std, self.step = checkpoint.mean, checkpoint.std, checkpoint.step
+            if world.is_main:  # the sum over all processes
+                self.num_seen, self.num_misses = checkpoint.num_seen, checkpoint.num_misses
             network = load_network(checkpoint, name=str(run.checkpoint_path)).train()
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = _make_optimiser(self.network, config)
+        self.network.set_shard(world.rank, world.size)
+        self.parallel = world.wrap(self.network)
+        self.optimiser = make_optimiser(self.network, config)
+        is_averaged = config.average > 0 and not self.is_finished
+        self.average = WeightAverage(self.network, config.average) if is_averaged else None
         if checkpoint is not None:
-            self._restore_momentum(checkpoint)
+            self._restore(checkpoint)
         self.saved_at = time.monotonic()
 
     @property
@@ -73,13 +97,38 @@ class TrainingState:
         return self.step >= self.num_steps
 
     @property
+    def minival_error(self) -> float | None:
+        """Top-1 error after the last whole epoch; None before."""
+        return self.errors[-1] if self.errors else None
+
+    @contextmanager
+    def answering(self) -> Iterator[AlexNet]:
+        """The network as it answers: with the mean of its weights where one is kept."""
+        if self.average:
+            self.average.exchange()
+        try:
+            yield self.network
+        finally:
+            if self.average:
+                self.average.exchange()
+
+    @property
     def view(self) -> View:
         """How the network is shown images at evaluation."""
         config = self.run.config
         return View(config.test_size, self.mean, self.std, config.precision, config.workers)
 
     def save(self) -> None:
-        """Write the checkpoint; momentum only while there is a use for it."""
+        """Write the checkpoint; momentum and means only while there is a use for them.
+
+        All processes call it, as each has counted its own images; the main one writes.
+        """
+        seen, misses = self.world.sum(self.num_seen, self.num_misses, device=self.device)
+        if self.is_finished and self.average:
+            self.average.exchange()  # the mean is what the run is for
+            self.average = None
+        if not self.world.is_main:
+            return
         parameters = dict(self.network.named_parameters())
         momentum = {
             name: self.optimiser.state[parameter]["momentum_buffer"]
@@ -97,6 +146,10 @@ class TrainingState:
                 self.num_steps,
                 self.network.state_dict(),
                 momentum,
+                int(seen),
+                int(misses),
+                self.average.tensors if self.average else {},
+                self.average.num_updates if self.average else 0,
             ),
         )
         self.saved_at = time.monotonic()
@@ -114,7 +167,12 @@ class TrainingState:
                 f"{self.num_steps}"
             )
 
-    def _restore_momentum(self, checkpoint: Checkpoint) -> None:
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        if self.average:
+            if self.average.tensors.keys() != checkpoint.average.keys():
+                path = self.run.checkpoint_path
+                raise TrainingError(f"{path}: the mean of the weights is not complete")
+            self.average.restore(checkpoint.average, checkpoint.num_averaged)
         parameters = dict(self.network.named_parameters())
         if checkpoint.momentum and checkpoint.momentum.keys() != parameters.keys():
             raise TrainingError(f"{self.run.checkpoint_path}: the momentum is not complete")
@@ -124,19 +182,15 @@ class TrainingState:
             self.optimiser.state[like]["momentum_buffer"] = restored
 
 
-def _make_optimiser(network: AlexNet, config: TrainConfig) -> torch.optim.SGD:
-    """Stochastic gradient descent; weights decay, biases and normalisation do not."""
-    parameters = list(network.parameters())
-    return torch.optim.SGD(
-        [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=config.lr,
-        momentum=config.momentum,
-        nesterov=config.momentum > 0,
-        fused=True,
-    )
+def _check_shares(config: TrainConfig, world: World, num_images: int) -> None:
+    """Every process must have as many images of each batch, and two for batch normalisation."""
+    batch_size = min(config.batch_size, num_images)
+    if batch_size % world.size or batch_size // world.size < 2 * config.accumulate:
+        raise TrainingError(
+            f"a batch of {batch_size} images cannot be shared by {world.size} processes in "
+            f"{config.accumulate} parts of two images or more",
+            hint=f"choose --batch-size as a multiple of {2 * world.size * config.accumulate}",
+        )
 
 
 def _channel_statistics(
@@ -147,9 +201,7 @@ def _channel_statistics(
     for index in permutation(len(images.labels), seed)[:_NUM_FOR_MEAN]:
         try:
             pixels = (
-                decode_image(images.reader.read(images.rows[index]))
-                .reshape(-1, 3)
-                .astype(np.float64)
+                read_picture(images.reader, images.rows[index]).reshape(-1, 3).astype(np.float64)
             )
         except DatabaseError:
             continue

@@ -15,24 +15,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.nn import functional
-
 from imagetree.errors import TrainingError
 from imagetree.training.batches import (
     Batch,
+    EpochPart,
     Images,
+    Shard,
     eval_batch_bytes,
     iter_train_batches,
     train_batch_bytes,
 )
-from imagetree.training.device import autocast, normalise
+from imagetree.training.device import choose_device
+from imagetree.training.distributed import joined_world
 from imagetree.training.evaluate import predict
 from imagetree.training.feeder import Feeder
 from imagetree.training.log import RunLog, read_log
 from imagetree.training.memory import keep_freed_memory
-from imagetree.training.randomness import mix
+from imagetree.training.snapshots import (
+    TENSOR,
+    Snapshot,
+    drop_snapshots_after,
+    save_snapshot,
+)
+from imagetree.training.snapshots import is_due as is_snapshot_due
 from imagetree.training.state import TrainingState
+from imagetree.training.step import train_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +47,8 @@ if TYPE_CHECKING:
     from imagetree.training.runs import Run
 
 _LOG_EVERY = 10
+_FLAT_STEPS, _FLAT_SHARE = 3000, 0.995
+"""A loss that is flat for so many steps, at so much of that of guessing, will stay flat."""
 
 
 @dataclass(frozen=True)
@@ -101,29 +110,32 @@ def train(
         progress: called after each step.
 
     Raises:
-        TrainingError: the loss is no number, the checkpoint is not this run's, or no image can be
-            decoded.
+        TrainingError: the loss is no number or stays that of guessing, the checkpoint is not this
+            run's, or no image can be decoded.
         ImagetreeError: the disk is full; the last checkpoint stands.
     """
     keep_freed_memory()
-    state = TrainingState(run, wnids, images, minival)
+    with joined_world(choose_device(run.config.device)) as world:
+        return _train(TrainingState(run, wnids, images, minival, world), progress)
+
+
+def _train(state: TrainingState, progress: Callable[[Progress], None] | None) -> Result:
+    folder, world = state.run.folder, state.world
     with (
         _stop_signals() as stop,
-        RunLog(run.folder, state.step) as log,
+        RunLog(folder, state.step, writes=world.is_main) as log,
         _make_feeder(state) as feeder,
     ):
         was_finished = state.is_finished
-        while not state.is_finished and not stop:
-            _train_epoch(state, feeder, log, stop, progress)
+        _begin(state, feeder, log)
+        is_stopped = False
+        while not state.is_finished and not is_stopped:
+            is_stopped = _train_epoch(state, feeder, log, stop, progress)
         if not was_finished:
             state.save()
-    epochs = [record for record in read_log(run.folder) if record["kind"] == "epoch"]
+        world.wait()
     return Result(
-        state.is_finished,
-        state.step,
-        state.num_steps,
-        epochs[-1]["minival_top1_error"] if epochs else None,
-        len(state.bad),
+        state.is_finished, state.step, state.num_steps, state.minival_error, len(state.bad)
     )
 
 
@@ -139,15 +151,26 @@ def _train_epoch(
     log: RunLog,
     stop: list[int],
     progress: Callable[[Progress], None] | None,
-) -> None:
-    """Train to the end of the epoch that the run is in, or to a signal; then evaluate and log."""
-    config = state.run.config
+) -> bool:
+    """Train to the end of the epoch that the run is in; then evaluate and log.
+
+    Returns:
+        Whether a signal asks for the end; then nothing was evaluated.
+    """
+    config, world = state.run.config, state.world
     epoch, first = divmod(state.step, state.steps_per_epoch)
+    if first == 0:
+        state.num_seen = state.num_misses = 0
+    losses = []
     recent: deque[tuple[float, float]] = deque(maxlen=_LOG_EVERY)  # (time, loss) of each step
     began = time.monotonic()
-    for batch in iter_train_batches(feeder, state.images, config, epoch, first):
-        loss = _train_step(state, batch)
+    part = EpochPart(epoch, first, world.rank, world.size)
+    for batch in iter_train_batches(feeder, state.images, config, part):
+        loss = train_step(state, batch)
+        losses.append(loss)
         recent.append((time.monotonic(), loss))
+        if is_snapshot_due(state.step, state.steps_per_epoch):
+            _keep_filters(state)
         _log_bad(state, log, batch)
         now = _progress(state, recent, began, epoch)
         if progress:
@@ -160,39 +183,73 @@ def _train_epoch(
                 images_per_second=now.images_per_second,
                 lr=state.optimiser.param_groups[0]["lr"],
             )
-        if time.monotonic() - state.saved_at > 60 * config.checkpoint_minutes:
+        is_due = time.monotonic() - state.saved_at > 60 * config.checkpoint_minutes
+        num_stopped, num_due = world.sum(bool(stop), is_due, device=state.device)
+        if num_due:
             state.save()
-        if stop:
-            return
-    answer = predict(state.network, state.minival, state.view, feeder=feeder)
-    misses = answer.probabilities.argmax(1) != state.minival.labels
-    state.minival_error = float((misses | ~answer.is_readable).mean())
-    log.write("epoch", state.step, epoch=epoch + 1, minival_top1_error=state.minival_error)
+        if num_stopped:
+            return True
+    _end_epoch(state, feeder, log)
+    if first == 0:
+        _refuse_flat_loss(state, sum(losses) / len(losses))
+    return False
 
 
-def _train_step(state: TrainingState, batch: Batch) -> float:
-    """One update; returns the loss before it."""
-    config, network, optimiser = state.run.config, state.network, state.optimiser
-    for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate(state.step, state.num_steps)
-    torch.manual_seed(mix(config.seed, state.step) >> 1)  # dropout depends on the step alone
-    x = normalise(batch.pixels, state.device, state.mean, state.std)
-    labels = torch.from_numpy(batch.labels).to(state.device)
-    with autocast(state.device, config.precision):
-        logits = network(x)
-    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
-    value = loss.item()
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"step {state.step}: the loss is {value}",
-            hint=f"train again with a lower learning rate, for example --lr {config.lr / 4:g}; "
-            f"the last good checkpoint is {state.run.checkpoint_path}",
-        )
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-    state.step += 1
-    return value
+def _begin(state: TrainingState, feeder: Feeder, log: RunLog) -> None:
+    """Bring the run's folder to the step that the run is at.
+
+    A checkpoint may stand at the last step of an epoch that nobody evaluated.
+    """
+    folder, step = state.run.folder, state.step
+    records = [record for record in read_log(folder) if record["step"] <= step]
+    epochs = [record for record in records if record["kind"] == "epoch"]
+    state.errors = [record["minival_top1_error"] for record in epochs]
+    state.world.wait()
+    if state.world.is_main:
+        drop_snapshots_after(folder, step)
+    if step == 0:
+        _keep_filters(state)
+    elif step % state.steps_per_epoch == 0 and not any(each["step"] == step for each in epochs):
+        _end_epoch(state, feeder, log)
+
+
+def _keep_filters(state: TrainingState) -> None:
+    if not state.world.is_main:
+        return
+    filters = state.network.get_parameter(TENSOR).detach().cpu().numpy()
+    save_snapshot(state.run.folder, Snapshot(state.step, filters))
+
+
+def _end_epoch(state: TrainingState, feeder: Feeder, log: RunLog) -> None:
+    """Evaluate on minival, and log the errors of the epoch that ends at this step."""
+    world = state.world
+    shard, num_wrong = Shard(state.minival, world.rank, world.size), 0
+    if len(shard.labels):
+        with state.answering() as network:
+            answer = predict(network, shard, state.view, feeder=feeder)
+        misses = answer.probabilities.argmax(1) != shard.labels
+        num_wrong = int((misses | ~answer.is_readable).sum())
+    wrong, seen, missed = world.sum(
+        num_wrong, state.num_seen, state.num_misses, device=state.device
+    )
+    state.errors.append(wrong / len(state.minival.labels))
+    errors = {"minival_top1_error": state.errors[-1]}
+    if seen:  # 0 where the checkpoint is of a version that did not count
+        errors["train_top1_error"] = missed / seen
+    log.write("epoch", state.step, epoch=state.step // state.steps_per_epoch, **errors)
+
+
+def _refuse_flat_loss(state: TrainingState, loss: float) -> None:
+    """End a run that learns nothing: after long enough its loss is still that of guessing."""
+    config, chance = state.run.config, math.log(len(state.wnids))
+    if state.step < max(2 * state.steps_per_epoch, _FLAT_STEPS) or loss < _FLAT_SHARE * chance:
+        return
+    raise TrainingError(
+        f"step {state.step}: the loss is still {loss:.4f}, and guessing has {chance:.4f}",
+        hint="train again with another learning rate (imagetree lr finds one) or another start of "
+        f"the weights (--seed {config.seed + 1}); the last checkpoint is "
+        f"{state.run.checkpoint_path}",
+    )
 
 
 def _log_bad(state: TrainingState, log: RunLog, batch: Batch) -> None:
