@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """The device of that name; auto is a GPU where there is one.
 
+    Of several processes on a machine, which torchrun numbers, each has a GPU of its own.
+
     Raises:
         TrainingError: cuda is asked for and there is none.
     """
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:
         raise TrainingError("no CUDA device is here", hint="use --device cpu")
-    return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
+    if not has_gpu or name == "cpu":
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

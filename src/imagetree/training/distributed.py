@@ -89,8 +89,3 @@ def joined_world(device: torch.device) -> Iterator[World]:
         yield World(distributed.get_rank(), size)
     finally:
         distributed.destroy_process_group()
-
-
-def local_rank() -> int:
-    """Which of its machine's processes this one is; it takes the GPU of that number."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
