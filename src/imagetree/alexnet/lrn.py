@@ -152,7 +152,7 @@ class _LocalResponseNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, None]:
-        gradient = _Gradient.apply(grad, *ctx.saved_tensors, ctx.constants)  # type: ignore[no-untyped-call]
+        gradient = _Gradient.apply(ctx.constants, grad, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return gradient, None
 
 
@@ -160,15 +160,8 @@ class _Gradient(torch.autograd.Function):
     """The gradient as a function of its own: differentiating it is refused with a reason."""
 
     @staticmethod
-    def forward(  # noqa: PLR0913 (torch hands every argument of apply on by position)
-        _ctx: Any,
-        grad: torch.Tensor,
-        x: torch.Tensor,
-        d: torch.Tensor,
-        scale: torch.Tensor,
-        y: torch.Tensor,
-        constants: _Constants,
-    ) -> torch.Tensor:
+    def forward(_ctx: Any, constants: _Constants, *tensors: torch.Tensor) -> torch.Tensor:
+        grad, x, d, scale, y = tensors
         # dy_j / dx_i = scale_i [i = j] - 2 alpha beta x_i y_j / d_j [j near i]
         *_, alpha, beta, _ = constants
         through = _weighed_sum((grad * y).div_(d), constants, -2 * alpha * beta)
