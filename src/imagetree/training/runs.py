@@ -33,12 +33,14 @@ class Run:
         config: settings.
         challenge: folder of the challenge.
         database: path or URL of the database.
+        pack: folder of the pack that it is trained from; None if from the archives.
     """
 
     folder: Path
     config: TrainConfig
     challenge: Path
     database: str
+    pack: Path | None = None
 
     @property
     def checkpoint_path(self) -> Path:
@@ -46,7 +48,13 @@ class Run:
         return self.folder / checkpoints.NAME
 
 
-def open_run(folder: Path, config: TrainConfig, challenge: Path, database: str) -> Run:
+def open_run(
+    folder: Path,
+    config: TrainConfig,
+    challenge: Path,
+    database: str,
+    pack: Path | None = None,
+) -> Run:
     """Begin a run in a folder, or go on with the one that is there.
 
     The places of challenge and database are kept absolute, so that later commands find them from
@@ -56,7 +64,7 @@ def open_run(folder: Path, config: TrainConfig, challenge: Path, database: str) 
         TrainingError: the folder holds a run with other settings or another challenge.
     """
     place = database if "://" in database else str(Path(database).absolute())
-    run = Run(folder, config, challenge.absolute(), place)
+    run = Run(folder, config, challenge.absolute(), place, pack.absolute() if pack else None)
     if (folder / _NAME).exists():
         found = load_run(folder)
         asked, there = _identity(run), _identity(found)
@@ -73,6 +81,7 @@ def open_run(folder: Path, config: TrainConfig, challenge: Path, database: str) 
         "config": config.to_json(),
         "challenge": str(run.challenge),
         "database": run.database,
+        "pack": str(run.pack) if run.pack else None,
         "versions": {
             "imagetree": imagetree.__version__,
             "torch": torch.__version__,
@@ -94,7 +103,8 @@ def load_run(folder: Path) -> Run:
     try:
         values = json.loads(path.read_text())
         config = config_from_json(values["config"])
-        return Run(folder, config, Path(values["challenge"]), values["database"])
+        pack = Path(values["pack"]) if values.get("pack") else None
+        return Run(folder, config, Path(values["challenge"]), values["database"], pack)
     except FileNotFoundError:
         raise TrainingError(
             f"{folder}: no run is here ({_NAME} is missing)",
@@ -107,4 +117,4 @@ def load_run(folder: Path) -> Run:
 def _identity(run: Run) -> dict[str, object]:
     """What must agree for a run to go on."""
     settings = {k: v for k, v in run.config.to_json().items() if k not in _MAY_CHANGE}
-    return {**settings, "challenge": str(run.challenge)}
+    return {**settings, "challenge": str(run.challenge), "pack": str(run.pack)}
