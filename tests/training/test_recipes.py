@@ -49,7 +49,7 @@ def test_what_is_given_wins() -> None:
     assert config_of("paper", {"batch_size": 64}).batch_size == TrainConfig().batch_size == 64
     with pytest.raises(TrainingError, match="batch_size is 1"):
         config_of("paper", {"batch_size": 1})
-    with pytest.raises(TrainingError, match="no recipe .papre. .expected one of modern"):
+    with pytest.raises(TrainingError, match=r"no recipe .papre. .expected one of modern"):
         config_of("papre", {})
 
 

@@ -38,6 +38,7 @@ for _name, _target in (
     ("weights", "weights:app"),
     ("pack", "pack:pack"),
     ("train", "train:train"),
+    ("lr", "lr:lr"),
     ("runs", "runs:runs"),
     ("recognize", "recognize:recognize"),
     ("pictures", "pictures:app"),

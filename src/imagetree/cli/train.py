@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     Settings = Any
 else:
     Settings = _settings_to_give()
-_NOTHING_GIVEN: Settings = _settings_to_give()()
+NOTHING_GIVEN: Settings = _settings_to_give()()
 
 
 def train(
@@ -61,7 +61,7 @@ def train(
     recipe: Literal["modern", "paper", "chm"] = "modern",
     pack: Path | None = None,
     database: DatabaseOption = DEFAULT_DATABASE,
-    settings: Annotated[Settings, Parameter(name="*")] = _NOTHING_GIVEN,
+    settings: Annotated[Settings, Parameter(name="*")] = NOTHING_GIVEN,
 ) -> int:
     """Train a network on a challenge; where the run is there already, go on with it.
 
@@ -78,8 +78,7 @@ def train(
         pack: folder of the challenge's pack, to read images from in place of the archives.
         settings: what is to be other than in the recipe.
     """
-    given = {name: value for name, value in vars(settings).items() if value is not None}
-    config = config_of(recipe, given)
+    config = config_of(recipe, given_settings(settings))
     from imagetree.challenge.definition import load_challenge
     from imagetree.challenge.images import locate_split
     from imagetree.database.reading import ImageReader
@@ -102,6 +101,11 @@ def train(
             finish()
     _print_result(result, run)
     return 0 if result.is_finished else 130
+
+
+def given_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that were given."""
+    return {name: value for name, value in vars(settings).items() if value is not None}
 
 
 def _print_result(result: Result, run: Path) -> None:
