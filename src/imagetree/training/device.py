@@ -38,7 +38,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def normalise(
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[np.uint8] | torch.Tensor,
     device: torch.device,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
@@ -46,7 +46,7 @@ def normalise(
     """Pixels as the network's input.
 
     Args:
-        pixels: uint8 (N, H, W, 3).
+        pixels: uint8 (N, H, W, 3); or float32, on the device, which is written over.
         device: where the result shall be.
         mean: of each channel, 0..255.
         std: of each channel.
@@ -54,6 +54,7 @@ def normalise(
     Returns:
         float32 (N, 3, H, W), channels-last in memory: the axes are renamed, nothing is moved.
     """
-    batch = torch.from_numpy(pixels).to(device).float()  # (N, H, W, 3)
+    raw = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels)
+    batch = raw.to(device).float()  # (N, H, W, 3)
     batch.sub_(torch.tensor(mean, device=device)).div_(torch.tensor(std, device=device))
     return batch.permute(0, 3, 1, 2)

@@ -25,6 +25,7 @@ from imagetree.training.evaluate import View
 from imagetree.training.filling import read_picture
 from imagetree.training.optimisers import make_optimiser
 from imagetree.training.randomness import permutation
+from imagetree.training.resident import resident_where_it_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,7 @@ class TrainingState:
         self.average = WeightAverage(self.network, config.average) if is_averaged else None
         if checkpoint is not None:
             self._restore(checkpoint)
+        self.resident = resident_where_it_fits(images, self.device)
         self.saved_at = time.monotonic()
 
     @property

@@ -17,10 +17,11 @@ from imagetree.training.randomness import mix
 
 if TYPE_CHECKING:
     from imagetree.training.batches import Batch
+    from imagetree.training.resident import DeviceBatch
     from imagetree.training.state import TrainingState
 
 
-def train_step(state: TrainingState, batch: Batch) -> float:
+def train_step(state: TrainingState, batch: Batch | DeviceBatch) -> float:
     """Bring the weights one update further, and count what the network had right before it.
 
     Args:

@@ -31,6 +31,7 @@ from imagetree.training.evaluate import predict
 from imagetree.training.feeder import Feeder
 from imagetree.training.log import RunLog, read_log
 from imagetree.training.memory import keep_freed_memory
+from imagetree.training.resident import DeviceBatch, iter_resident_batches
 from imagetree.training.snapshots import (
     TENSOR,
     Snapshot,
@@ -165,7 +166,7 @@ def _train_epoch(
     recent: deque[tuple[float, float]] = deque(maxlen=_LOG_EVERY)  # (time, loss) of each step
     began = time.monotonic()
     part = EpochPart(epoch, first, world.rank, world.size)
-    for batch in iter_train_batches(feeder, state.images, config, part):
+    for batch in _batches(state, feeder, part):
         loss = train_step(state, batch)
         losses.append(loss)
         recent.append((time.monotonic(), loss))
@@ -193,6 +194,16 @@ def _train_epoch(
     if first == 0:
         _refuse_flat_loss(state, sum(losses) / len(losses))
     return False
+
+
+def _batches(
+    state: TrainingState, feeder: Feeder, part: EpochPart
+) -> Iterator[Batch | DeviceBatch]:
+    """From the device itself where all images lie there, else from the workers."""
+    config = state.run.config
+    if state.resident:
+        return iter_resident_batches(state.resident, config, part)
+    return iter_train_batches(feeder, state.images, config, part)
 
 
 def _begin(state: TrainingState, feeder: Feeder, log: RunLog) -> None:
@@ -252,7 +263,7 @@ def _refuse_flat_loss(state: TrainingState, loss: float) -> None:
     )
 
 
-def _log_bad(state: TrainingState, log: RunLog, batch: Batch) -> None:
+def _log_bad(state: TrainingState, log: RunLog, batch: Batch | DeviceBatch) -> None:
     for bad in batch.bad:
         if bad.index not in state.bad:
             state.bad[bad.index] = bad.reason
