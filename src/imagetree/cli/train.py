@@ -159,5 +159,5 @@ def _described(now: Progress, epochs: int) -> str:
     minival = "" if now.minival_error is None else f", minival error {now.minival_error:.1%}"
     return (
         f"epoch {now.epoch}/{epochs}, loss {now.loss:.3f}, "
-        f"{now.images_per_second:.0f} images/s{minival}"
+        f"{now.images_per_second:.0f} images/s ({now.share_of_limit:.0%} of the limit){minival}"
     )

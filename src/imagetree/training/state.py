@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -69,6 +70,7 @@ class TrainingState:
         self.steps_per_epoch = num_train_batches(len(images.labels), config.batch_size)
         self.num_steps = config.epochs * self.steps_per_epoch
         self.step = 0
+        self.product_rate = math.inf  # operations a second of one large product; unknown yet
         self.num_seen, self.num_misses = 0, 0  # of the newest epoch
         self.errors: list[float] = []
         self.bad: dict[int, str] = {}

@@ -32,6 +32,7 @@ from imagetree.training.feeder import Feeder
 from imagetree.training.log import RunLog, read_log
 from imagetree.training.memory import keep_freed_memory
 from imagetree.training.resident import DeviceBatch, iter_resident_batches
+from imagetree.training.roofline import operations_per_image, product_rate
 from imagetree.training.snapshots import (
     TENSOR,
     Snapshot,
@@ -61,7 +62,9 @@ class Progress:
         step: optimiser updates done, of num_steps.
         num_steps: in the whole run.
         loss: mean over the last ten steps.
-        images_per_second: over the last ten steps.
+        images_per_second: over the last ten steps, of all processes.
+        share_of_limit: of the rate that the network's multiplications alone would have at the speed
+            of one large product on each device; see `roofline`.
         seconds_left: estimate until the end of training.
         minival_error: top-1 error after the last whole epoch; None before.
     """
@@ -71,6 +74,7 @@ class Progress:
     num_steps: int
     loss: float
     images_per_second: float
+    share_of_limit: float
     seconds_left: float
     minival_error: float | None
 
@@ -128,6 +132,8 @@ def _train(state: TrainingState, progress: Callable[[Progress], None] | None) ->
         _make_feeder(state) as feeder,
     ):
         was_finished = state.is_finished
+        if progress and not was_finished:
+            state.product_rate = product_rate(state.device, state.run.config.precision)
         _begin(state, feeder, log)
         is_stopped = False
         while not state.is_finished and not is_stopped:
@@ -278,13 +284,21 @@ def _progress(
     first = recent[0][0] if len(recent) > 1 else began
     steps = max(1, len(recent) - 1)
     seconds_per_step = max(1e-9, (recent[-1][0] - first) / steps)
-    batch_size = min(state.run.config.batch_size, len(state.images.labels))
+    config = state.run.config
+    rate = min(config.batch_size, len(state.images.labels)) / seconds_per_step
+    operations = operations_per_image(
+        config.network,
+        len(state.wnids),
+        input_size=config.input_size,
+        size=config.crop_size(epoch),
+    )
     return Progress(
         epoch + 1,
         state.step,
         state.num_steps,
         sum(loss for _, loss in recent) / len(recent),
-        batch_size / seconds_per_step,
+        rate,
+        rate * operations / (state.product_rate * state.world.size),
         (state.num_steps - state.step) * seconds_per_step,
         state.minival_error,
     )

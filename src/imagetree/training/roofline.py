@@ -1,0 +1,69 @@
+"""How fast training could be: the network's multiplications at the rate of one large product."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from imagetree.alexnet.counts import count_layers
+from imagetree.alexnet.layers import Conv
+
+if TYPE_CHECKING:
+    from imagetree.alexnet.layers import Architecture
+
+_SIDE = {"cpu": 2048, "cuda": 8192}
+_PRODUCTS = 5
+
+
+def operations_per_image(
+    architecture: Architecture, num_classes: int, *, input_size: int, size: int
+) -> int:
+    """Multiplications and additions of a training step for each image.
+
+    Forward, for the gradients of the weights and for those of the inputs: three times the
+    multiplications of the table, but for the first layer, whose input needs no gradient.
+
+    Args:
+        architecture: the network.
+        num_classes: units of its last layer.
+        input_size: side in pixels that its fully connected layers are made for.
+        size: side of the images.
+
+    >>> from imagetree.alexnet.architectures import architecture_named
+    >>> single_gpu = architecture_named("single_gpu")
+    >>> round(operations_per_image(single_gpu, 1000, input_size=227, size=227) / 1e9, 2)
+    6.6
+    """
+    total, is_first = 0, True
+    for at_size, at_input in zip(
+        count_layers(architecture, num_classes, size),
+        count_layers(architecture, num_classes, input_size),
+        strict=True,
+    ):
+        macs = at_size.macs if isinstance(at_size.layer, Conv) else at_input.macs
+        total += macs * (2 if is_first and macs else 3)
+        is_first = is_first and not macs
+    return 2 * total
+
+
+def product_rate(device: torch.device, precision: str) -> float:
+    """Operations a second of a large product of matrices on this machine now: the median of five.
+
+    Args:
+        device: where.
+        precision: bf16 or fp32.
+    """
+    side = _SIDE[device.type]
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.ones(side, side, dtype=kind, device=device) for _ in range(2))
+    seconds = []
+    for _ in range(_PRODUCTS + 1):
+        began = time.perf_counter()
+        torch.mm(a, b)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - began)
+    return 2 * side**3 / statistics.median(seconds[1:])
