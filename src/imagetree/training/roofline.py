@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from imagetree.alexnet.counts import count_layers
-from imagetree.alexnet.layers import Conv
+from imagetree.alexnet.layers import Conv, FullyConnected
 
 if TYPE_CHECKING:
     from imagetree.alexnet.layers import Architecture
@@ -37,16 +37,16 @@ def operations_per_image(
     >>> round(operations_per_image(single_gpu, 1000, input_size=227, size=227) / 1e9, 2)
     6.6
     """
-    total, is_first = 0, True
-    for at_size, at_input in zip(
-        count_layers(architecture, num_classes, size),
-        count_layers(architecture, num_classes, input_size),
-        strict=True,
-    ):
-        macs = at_size.macs if isinstance(at_size.layer, Conv) else at_input.macs
-        total += macs * (2 if is_first and macs else 3)
-        is_first = is_first and not macs
-    return 2 * total
+    macs = [
+        (at_size if isinstance(at_size.layer, Conv) else at_input).macs
+        for at_size, at_input in zip(
+            count_layers(architecture, num_classes, size),
+            count_layers(architecture, num_classes, input_size),
+            strict=True,
+        )
+        if isinstance(at_size.layer, Conv | FullyConnected)
+    ]
+    return 2 * (3 * sum(macs) - macs[0])
 
 
 def product_rate(device: torch.device, precision: str) -> float:
