@@ -1,6 +1,8 @@
 # The commands of the project; README.md names them. `make setup` needs Python 3.11 or later.
 PYTHON ?= python3
 BIN := .venv/bin
+# a process for each core, each with one thread: files of tests side by side
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: setup dev demo test test-all lint type bench docs serve clean
 
@@ -21,10 +23,10 @@ demo: setup
 	$(BIN)/imagetree demo
 
 test: dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: dev
 	$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """Benchmarks: ours and the peer in turn in one run, medians, ratios, the physical limit beside.
 
     python bench/run.py                  all of them
-    python bench/run.py start step       some of them
+    python bench/run.py start            some of them
 
 Figures go into docs/log.md with the command, the versions and the machine.
 """
@@ -104,66 +104,7 @@ def bench_import() -> None:
     print(f"  database: {max(sizes) / 1e6:.2f} MB (bar: 3 MB)")
 
 
-def bench_step() -> None:
-    """A whole training step of single_gpu at 227 and batch 64, against a plain fp32 loop."""
-    import numpy as np
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
-    from imagetree.alexnet.architectures import architecture_named
-    from imagetree.alexnet.network import AlexNet
-    from imagetree.training.device import autocast, normalise
-    from imagetree.training.memory import keep_freed_memory
-
-    keep_freed_memory()
-    batch, cpu = 64, torch.device("cpu")
-    pixels = np.random.default_rng(0).integers(0, 256, (batch, 227, 227, 3), dtype=np.uint8)
-    labels = torch.arange(batch)
-
-    class Plain(nn.Module):
-        """The same network with torch's own normalisation, as one would write it down."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = AlexNet(architecture_named("single_gpu"))
-            for name in ("norm1", "norm2"):
-                setattr(self.inner, name, nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.inner(x)
-
-    def step(network: nn.Module, optimiser: torch.optim.SGD, precision: str) -> None:
-        x = normalise(pixels, cpu, (124.0, 116.0, 104.0), (58.0, 57.0, 57.0))
-        if precision == "fp32":
-            x = x.contiguous()
-        with autocast(cpu, precision):
-            logits = network(x)
-        optimiser.zero_grad()
-        functional.cross_entropy(logits.float(), labels).backward()
-        optimiser.step()
-
-    ours = AlexNet(architecture_named("single_gpu")).to(memory_format=torch.channels_last)
-    plain = Plain()
-    how = {"lr": 1e-4, "momentum": 0.9, "weight_decay": 5e-4}
-    fused = torch.optim.SGD(ours.parameters(), **how, fused=True)
-    simple = torch.optim.SGD(plain.parameters(), **how)
-    seconds = interleaved(
-        4,
-        **{
-            "ours (bf16, channels-last)": lambda: step(ours, fused, "bf16"),
-            "plain torch (fp32)": lambda: step(plain, simple, "fp32"),
-        },
-    )
-    a, b = (torch.randn(2048, 2048, dtype=torch.bfloat16) for _ in range(2))
-    product = interleaved(9, mm=lambda: torch.mm(a, b))["mm"]
-    rate = 2 * 2048**3 / statistics.median(product)
-    show("training step, single_gpu, batch 64", seconds, "ours (bf16, channels-last)")
-    print(f"  limit: 6.60 GFLOP an image at {rate / 1e9:.0f} GFLOP/s of a bf16 product: ", end="")
-    print(f"{1e3 * 64 * 6.60e9 / rate:.1f} ms")
-
-
-BENCHES = {"start": bench_start, "import": bench_import, "step": bench_step}
+BENCHES = {"start": bench_start, "import": bench_import}
 
 
 def main() -> None:
