@@ -17,9 +17,10 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps
 
-from imagetree.curation.inspection import Trait, inspect_image, perceptual_hash, to_plain_jpeg
+from imagetree.curation.inspection import Trait, inspect_image, perceptual_hash
 from imagetree.errors import DatabaseError
 from imagetree.sources.decoding import decode_image
+from imagetree.sources.encoding import encode_plain_jpeg
 
 RED, BLUE = (200, 30, 60), (20, 60, 200)
 ARITHMETIC = base64.b64decode(  # 16 x 8, red left and blue right, by `cjpeg -arithmetic`
@@ -119,7 +120,7 @@ def test_format_and_traits_are_found_by_content(data: bytes, kind: str, traits: 
     facts = inspect_image(data)
     assert (facts.format, facts.traits) == (kind, traits)
     assert facts.is_plain == (kind == "JPEG" and not traits)
-    plain = to_plain_jpeg(data)
+    plain = encode_plain_jpeg(data)
     assert inspect_image(plain).is_plain
     assert b"Exif" not in plain
     expected = decode_image(data, upright=True).astype(int)
@@ -137,7 +138,7 @@ def test_facts_of_the_file() -> None:
 @pytest.mark.parametrize("data", [CMYK, YCCK, encode(picture().convert("CMYK"), "TIFF")])
 def test_inks_come_out_in_their_colours(data: bytes) -> None:
     """CMYK and YCCK as Adobe writes them into JPEGs, inverted, and as they are in a TIFF."""
-    pixels = decode_image(to_plain_jpeg(data))
+    pixels = decode_image(encode_plain_jpeg(data))
     assert np.abs(pixels[16, 8].astype(int) - RED).max() < 12
     assert np.abs(pixels[16, 40].astype(int) - BLUE).max() < 12
 
@@ -157,7 +158,7 @@ def test_all_orientations(kind: str, orientation: int) -> None:
     assert pixels.shape == seen.shape
     assert np.abs(pixels.astype(int) - seen).mean() < 2
     assert pixels.flags.c_contiguous
-    plain = inspect_image(to_plain_jpeg(data))
+    plain = inspect_image(encode_plain_jpeg(data))
     assert (plain.height, plain.width) == seen.shape[:2]
     assert (plain.phash ^ inspect_image(data).phash).bit_count() <= 4
     if kind != "TIFF":  # Pillow turns it without being asked
@@ -241,7 +242,7 @@ def test_bomb_of_pixels() -> None:
 def test_too_wide_for_a_jpeg() -> None:
     """A PNG that can be read and not be made a JPEG of."""
     with pytest.raises(DatabaseError, match="too large for a JPEG: 70000 x 3 pixels"):
-        to_plain_jpeg(encode(Image.new("RGB", (70_000, 3)), "PNG"))
+        encode_plain_jpeg(encode(Image.new("RGB", (70_000, 3)), "PNG"))
 
 
 def test_hash_is_that_of_imagehash() -> None:

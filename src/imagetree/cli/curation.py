@@ -355,13 +355,13 @@ def plain(name: str, output: Path, *, database: DatabaseOption = DEFAULT_DATABAS
         name: of the image.
         output: file to write.
     """
-    from imagetree.curation.inspection import to_plain_jpeg
     from imagetree.database.queries import find_image
     from imagetree.database.reading import ImageReader
     from imagetree.files import write_atomic
+    from imagetree.sources.encoding import encode_plain_jpeg
 
     with open_database(database) as store, ImageReader(store) as reader:
-        data = to_plain_jpeg(reader.read(find_image(store, name)))
+        data = encode_plain_jpeg(reader.read(find_image(store, name)))
     write_atomic(output, data)
     print(f"{output}: {len(data):,} bytes")
 

@@ -1,4 +1,4 @@
-"""What an image is: format, size, hashes, and what is unusual about it; and its plain copy.
+"""What an image is: format, size, hashes, and what is unusual about it.
 
 Everything is found by content: what a file is called says nothing. Each image is decoded in full,
 once, by the decoder that training uses, so that what passes here can be trained on.
@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 import cv2
 import imagehash
 import numpy as np
-import simplejpeg
 from PIL import Image
 
 from imagetree.errors import DatabaseError
 from imagetree.sources.decoding import (
     check_num_pixels,
-    decode_image,
     decode_with_complaint,
     read_header,
     turn_upright,
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
     from imagetree.sources.decoding import Header
 
-PLAIN_QUALITY = 95
 _HASH_SIDE = 32
 _MIN_CONTRAST = 8
 """Grey levels, of 256, between darkest and lightest part; below it a hash is of JPEG's noise."""
@@ -124,28 +121,6 @@ def perceptual_hash(pixels: NDArray[np.uint8], orientation: int = 1) -> int | No
         return None
     bits = imagehash.phash(Image.fromarray(small)).hash
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def to_plain_jpeg(data: bytes, quality: int = PLAIN_QUALITY) -> bytes:
-    """An image as a baseline JPEG that every decoder reads alike.
-
-    Upright, RGB, full colour resolution, without metadata; the first of several frames; alpha as in
-    `decode_image`. The same bytes come out of the same bytes.
-
-    Args:
-        data: the whole file, of any format.
-        quality: of JPEG, 1 to 100.
-
-    Raises:
-        DatabaseError: it cannot be decoded, or is wider or higher than a JPEG can be.
-    """
-    pixels = decode_image(data, upright=True)
-    try:
-        plain: bytes = simplejpeg.encode_jpeg(pixels, quality=quality)
-    except ValueError as error:
-        height, width, _ = pixels.shape
-        raise DatabaseError(f"too large for a JPEG: {width} x {height} pixels ({error})") from None
-    return plain
 
 
 def _check_work(header: Header) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import simplejpeg
-
 from imagetree.errors import DatabaseError
-from imagetree.sources.decoding import decode_image, read_header
-
-QUALITY = 95
-"""Of the JPEGs that are made, out of 100."""
+from imagetree.sources.decoding import read_header
+from imagetree.sources.encoding import encode_plain_jpeg
 
 _ENDINGS = {
     b"\xff\xd8\xff": "jpg",
@@ -41,8 +37,7 @@ def to_plain_jpeg(data: bytes) -> bytes:
     """The same image as a JPEG that every program shows alike.
 
     A JPEG in colour or grey that is stored upright stays as it is, byte for byte. All else (other
-    formats, CMYK, rotated by EXIF, several frames) becomes an upright RGB JPEG of QUALITY, colours
-    at full resolution, of the first frame.
+    formats, CMYK, rotated by EXIF, several frames) is encoded anew: see `encode_plain_jpeg`.
 
     Raises:
         DatabaseError: it cannot be decoded.
@@ -51,6 +46,4 @@ def to_plain_jpeg(data: bytes) -> bytes:
     is_plain = header.format == "JPEG" and header.mode in {"RGB", "L"}
     if is_plain and header.orientation == 1 and header.num_frames == 1:
         return data
-    pixels = decode_image(data, upright=True)
-    made: bytes = simplejpeg.encode_jpeg(pixels, quality=QUALITY, colorsubsampling="444")
-    return made
+    return encode_plain_jpeg(data)

@@ -13,10 +13,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from imagetree.database.reading import ImageReader
-from imagetree.export.content import QUALITY, ending_of, to_plain_jpeg
+from imagetree.export.content import ending_of, to_plain_jpeg
 from imagetree.export.parts import File, Fingerprints, Part, PartStore, cannot_write
 from imagetree.export.prefetch import prefetch
 from imagetree.export.selection import ExportReport, Running, Selection, file_name, set_aside
+from imagetree.sources.encoding import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
