@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from imagetree.challenge.metrics import (
     NO_GUESS,
     flat_error,
+    flat_errors,
     flat_misses,
     guesses_from_scores,
     hierarchical_error,
+    hierarchical_errors,
 )
 from imagetree.errors import ChallengeError
 
@@ -80,3 +82,38 @@ def test_shapes_and_emptiness_are_checked() -> None:
         flat_error(np.zeros((1, 1), np.int64), np.zeros(1, np.int64), 2)
     with pytest.raises(ChallengeError, match=r"outside \[0, 3\)"):
         hierarchical_error(np.array([[3]]), np.array([0]), COST, 1)
+
+
+def test_several_labels_of_an_image_are_averaged() -> None:
+    """As the official scorer: one of two labels found is half an error, and half the levels."""
+    truth = np.array([[0, 2], [1, NO_GUESS]])
+    guesses = np.array([[0, 2], [2, NO_GUESS]])
+    assert flat_errors(guesses, truth, 1).tolist() == [0.5, 1]
+    assert flat_errors(guesses, truth, 2).tolist() == [0, 1]
+    assert hierarchical_errors(guesses, truth, COST, 1).tolist() == [2, 3]
+    assert flat_error(guesses, truth, 2) == 0.5
+    with pytest.raises(ChallengeError, match="several labels is not right or wrong"):
+        flat_misses(guesses, truth, 1)
+
+
+def test_one_label_a_row_is_as_one_label() -> None:
+    rng = np.random.default_rng(3)
+    guesses, truth = rng.integers(-1, 3, (50, 2)), rng.integers(0, 3, 50)
+    for k in (1, 2):
+        assert np.array_equal(flat_errors(guesses, truth, k), flat_misses(guesses, truth, k))
+        filled = np.stack([truth, np.full(50, NO_GUESS)], axis=1)
+        levels = hierarchical_errors(guesses, truth, COST, k)
+        assert np.array_equal(levels, hierarchical_errors(guesses, filled, COST, k))
+
+
+def test_labels_behind_the_classes_may_be_guessed() -> None:
+    """Columns of the cost matrix behind the classes; no guess costs what the worst class does."""
+    cost = np.hstack([COST, [[9], [8], [7]]])
+    guesses = np.array([[3], [NO_GUESS]])
+    assert hierarchical_errors(guesses, np.array([1, 1]), cost, 1).tolist() == [8, 4]
+
+
+@pytest.mark.parametrize("truth", [[-1, 0], [[0, 1], [-1, 0]]])
+def test_an_image_without_a_label_is_refused(truth: list) -> None:
+    with pytest.raises(ChallengeError, match="truth is below 0, or an image has no label"):
+        flat_errors(np.zeros((2, 1), np.int64), np.array(truth), 1)

@@ -1,46 +1,107 @@
-"""Submissions: one line an image, in the order of the split, with up to five wnids, best first.
+"""Submissions: files of answers to a split, read strictly and written.
 
-The layout is ILSVRC's; the classes are named by wnid, so that no numbering of the classes can be
-mistaken for another. An empty line is no guess and counts as wrong.
+Whatever the format, a file may state what it is before its first answer: which labels it has, and
+the challenge and the split that it was made for. Text and tables do it in lines `# key: value`,
+JSON lines in a first object without an image. A statement that does not fit is refused, and so is
+everything else that is not what docs/formats.md says, with the first twenty faults by their lines.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import json
+from itertools import chain
+from typing import IO, TYPE_CHECKING
 
-import numpy as np
-
+from imagetree.challenge.answers import MAX_GUESSES, Answers, Form, Task
+from imagetree.challenge.formats import FORMATS
+from imagetree.challenge.json_lines import parse_object
+from imagetree.challenge.label_space import LABEL_KINDS, label_space, synset_space
+from imagetree.challenge.lines import Faults, iter_lines
 from imagetree.challenge.metrics import NO_GUESS
 from imagetree.errors import ChallengeError
+from imagetree.sources.devkit import load_devkit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
-MAX_GUESSES = 5
-_MAX_FAULTS = 20
+    from imagetree.challenge.formats import Format
+    from imagetree.challenge.label_space import LabelSpace
+
+STATEMENTS = ("labels", "challenge", "split")
+"""What a submission may state of itself."""
+_MORE_LINES = 1000  # beyond twice the images: who sends more has the wrong file
+_HINT = "see the formats and what a file may state: imagetree challenge formats"
 
 
-def render_submission(guesses: NDArray[np.int64], wnids: Sequence[str]) -> str:
-    r"""Guesses as the text of a submission.
+def load_answers(path: Path, task: Task, form: Form = Form()) -> Answers:  # noqa: B008 (frozen)
+    """Read a submission's file; see `parse_answers`.
+
+    Raises:
+        ChallengeError: it cannot be read, or has faults.
+    """
+    try:
+        with path.open("rb") as file:
+            return parse_answers(file, task, form, where=str(path), name=path.name)
+    except OSError as error:
+        raise ChallengeError(
+            f"{path}: cannot be read ({error.strerror or error})",
+            hint="answer the split first: imagetree challenge run RUN",
+        ) from error
+
+
+def parse_answers(
+    file: IO[bytes],
+    task: Task,
+    form: Form = Form(),  # noqa: B008 (frozen)
+    *,
+    where: str = "submission",
+    name: str = "",
+) -> Answers:
+    r"""Read a submission.
 
     Args:
-        guesses: class indices, best first; int64 (N, G), G <= 5, in [0, K) or NO_GUESS.
-        wnids: wnid of each class.
+        file: opened for reading bytes; it is streamed, and never wholly in memory.
+        task: what it answers.
+        form: how it is written.
+        where: what to call it in errors.
+        name: of the file, whose ending tells the format where the form does not.
 
-    >>> render_submission(np.array([[1, 0], [0, NO_GUESS]]), ["n00000001", "n00000002"])
-    'n00000002 n00000001\nn00000001\n'
+    Raises:
+        ChallengeError: a line, the number of lines, an image, a label or a statement is wrong; the
+            first 20 faults are named with their lines.
+        DatabaseError: the kit whose ids are the labels cannot be read.
+
+    >>> task = Task(("n02084071", "n02121808"), num_images=2)
+    >>> parse_answers(io.BytesIO(b"# labels: class-index\n1 0\n\n"), task).guesses
+    array([[ 1,  0, -1, -1, -1],
+           [-1, -1, -1, -1, -1]])
     """
-    return "".join(
-        " ".join(wnids[guess] for guess in row if guess != NO_GUESS) + "\n" for row in guesses
+    layout = _format_of(form.format, name)
+    fixed, by_class = layout.line_bytes
+    lines = iter_lines(
+        file,
+        where,
+        max_bytes=fixed + by_class * len(task.wnids),
+        max_lines=2 * task.num_images + _MORE_LINES,
     )
+    stated, lines = _read_statements(lines, layout, where)
+    _check_statements(stated, task, where)
+    space = _space_of(stated.get("labels"), task, form, layout, where)
+    faults = Faults(where)
+    guesses, probabilities = layout.parse(lines, task, space, faults)
+    faults.raise_any(space.hint() if faults.count else _HINT)
+    return Answers(space.labels, guesses, layout.name, probabilities)
 
 
 def parse_submission(
     text: str, wnids: Sequence[str], num_images: int, *, name: str = "submission"
 ) -> NDArray[np.int64]:
-    r"""The guesses of a submission.
+    r"""The guesses of a submission in the format `text`, with wnids or what it states.
 
     Args:
         text: the whole file.
@@ -52,40 +113,136 @@ def parse_submission(
         int64 (num_images, 5), filled up with NO_GUESS.
 
     Raises:
-        ChallengeError: the number of lines, a wnid, or the number of guesses is wrong; the first
-            20 faults are named with their lines.
+        ChallengeError: as for `parse_answers`.
 
     >>> parse_submission("n00000002\n", ["n00000001", "n00000002"], 1)
     array([[ 1, -1, -1, -1, -1]])
     """
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    faults = []
-    if len(lines) != num_images:
-        faults.append(f"{name}: {len(lines)} lines (expected one for each of {num_images} images)")
-    class_index = {wnid: index for index, wnid in enumerate(wnids)}
-    guesses = np.full((max(num_images, len(lines)), MAX_GUESSES), NO_GUESS, dtype=np.int64)
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        fault = _fault_of(words, class_index)
-        if fault:
-            faults.append(f"{name}:{number}: {fault}")
-        else:
-            guesses[number - 1, : len(words)] = [class_index[word] for word in words]
-    if faults:
-        shown = faults[:_MAX_FAULTS]
-        more = [f"... {len(faults)} faults in all"] if len(faults) > len(shown) else []
-        raise ChallengeError("\n".join([*shown, *more]), hint="see docs/formats.md, submissions")
-    return guesses[:num_images]
+    file = io.BytesIO(text.encode("utf-8", "surrogatepass"))
+    return parse_answers(file, Task(tuple(wnids), num_images), where=name).guesses
 
 
-def _fault_of(words: list[str], class_index: dict[str, int]) -> str | None:
-    if len(words) > MAX_GUESSES:
-        return f"{len(words)} guesses (expected at most {MAX_GUESSES})"
-    if len(set(words)) != len(words):
-        return "a class is guessed twice"
-    unknown = [word for word in words if word not in class_index]
-    if unknown:
-        return f"{unknown[0]!r} is no class of this challenge (expected a wnid such as n02084071)"
-    return None
+def render_submission(guesses: NDArray[np.int64], wnids: Sequence[str]) -> str:
+    r"""Guesses as a submission in the format `text`.
+
+    Args:
+        guesses: class indices, best first; int64 (N, G), G <= 5, in [0, K) or NO_GUESS.
+        wnids: wnid of each class.
+
+    >>> import numpy as np
+    >>> render_submission(np.array([[1, 0], [0, NO_GUESS]]), ["n00000001", "n00000002"])
+    'n00000002 n00000001\nn00000001\n'
+    """
+    return "".join(
+        " ".join(wnids[guess] for guess in row if guess != NO_GUESS) + "\n"
+        for row in guesses.tolist()
+    )
+
+
+def iter_probabilities(
+    probabilities: NDArray[np.float32], names: Sequence[str], wnids: Sequence[str]
+) -> Iterator[str]:
+    r"""The lines of a submission in the format `jsonl`, with the probabilities of all classes.
+
+    Nine digits, which is all that single precision has: what is read back is what was given.
+
+    Args:
+        probabilities: each row's sum 1; float32 (N, K).
+        names: of the images.
+        wnids: of the classes.
+
+    >>> import numpy as np
+    >>> next(iter_probabilities(np.float32([[0.75, 0.25]]), ["val_1"], ["n00000001", "n00000002"]))
+    '{"image": "val_1", "scores": {"n00000001": 0.75, "n00000002": 0.25}}\n'
+    """
+    for name, row in zip(names, probabilities.tolist(), strict=True):
+        scores = {wnid: float(f"{p:.9g}") for wnid, p in zip(wnids, row, strict=True)}
+        yield json.dumps({"image": name, "scores": scores}, ensure_ascii=False) + "\n"
+
+
+def _format_of(name: str | None, file_name: str) -> Format:
+    """The format of that name, or the one that the ending of a file tells; text for any other."""
+    if name is not None:
+        if name not in FORMATS:
+            raise ChallengeError(
+                f"format: {name[:40]!r} (expected {', '.join(FORMATS)})", hint=_HINT
+            )
+        return FORMATS[name]
+    for layout in FORMATS.values():
+        if file_name.lower().endswith(layout.endings):
+            return layout
+    return FORMATS["text"]
+
+
+def _read_statements(
+    lines: Iterator[tuple[int, bytes]], layout: Format, where: str
+) -> tuple[dict[str, str], Iterator[tuple[int, bytes]]]:
+    """What a file states of itself, and the lines behind that."""
+    stated: dict[str, str] = {}
+    for number, line in lines:
+        if layout.name == "jsonl":
+            found, fault = parse_object(line)
+            if found and not fault and "image" not in found:
+                for key, value in found.items():
+                    _state(stated, key, value, f"{where}:{number}")
+                return stated, lines
+        elif line.startswith(b"#"):
+            key, colon, value = line[1:].decode("utf-8", "replace").partition(":")
+            stated_value = value.strip(" \t") if colon else None
+            _state(stated, key.strip(" \t"), stated_value, f"{where}:{number}")
+            continue
+        return stated, chain([(number, line)], lines)
+    return stated, iter(())
+
+
+def _state(stated: dict[str, str], key: str, value: object, place: str) -> None:
+    if key not in STATEMENTS or not isinstance(value, str) or key in stated:
+        why = "is stated twice" if key in stated else "is no statement"
+        raise ChallengeError(
+            f"{place}: {key[:40]!r} {why} (expected a text for each of {', '.join(STATEMENTS)})",
+            hint=_HINT,
+        )
+    stated[key] = value
+
+
+def _check_statements(stated: dict[str, str], task: Task, where: str) -> None:
+    """Hold a file to the challenge and the split that it says it was made for."""
+    for key, ours in (("challenge", task.version), ("split", task.split)):
+        theirs = stated.get(key)
+        if theirs is not None and ours and theirs != ours:
+            raise ChallengeError(
+                f"{where}: made for {key} {theirs[:64]!r} (expected {ours!r})",
+                hint="answer this challenge: its version is in imagetree challenge show",
+            )
+
+
+def _space_of(stated: str | None, task: Task, form: Form, layout: Format, where: str) -> LabelSpace:
+    """The labels that a file has, by what it states and how it is read; these must not differ."""
+    kit = load_devkit(form.kit).numbering if form.kit is not None else None
+    if stated is not None and form.labels is not None and stated != form.labels:
+        raise ChallengeError(
+            f"{where}: states labels {stated[:40]!r}, and is read with {form.labels!r}",
+            hint=f"read it as it says: --labels {stated}" if stated in LABEL_KINDS else _HINT,
+        )
+    kind = stated or form.labels or (kit.kind.name if kit is not None else layout.labels)
+    if layout.name != "synsets":
+        return label_space(task.wnids, kind, kit)
+    if kind != layout.labels:
+        raise ChallengeError(
+            f"{where}: labels are {kind[:40]!r} (expected wnid, as synsets are answered)",
+            hint=_HINT,
+        )
+    return synset_space(task.wnids)
+
+
+__all__ = [
+    "MAX_GUESSES",
+    "Answers",
+    "Form",
+    "Task",
+    "iter_probabilities",
+    "load_answers",
+    "parse_answers",
+    "parse_submission",
+    "render_submission",
+]

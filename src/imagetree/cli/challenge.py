@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from imagetree.challenge.answers import Form
 from imagetree.challenge.cut import CutConfig, cut_challenge, find_copies_across
 from imagetree.challenge.definition import load_challenge
 from imagetree.cli.output import (
@@ -24,7 +25,7 @@ from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
     from imagetree.challenge.definition import Challenge
-    from imagetree.challenge.score import Score
+    from imagetree.challenge.leakage import Leakage
 
 app = App(name="challenge", help="Cut a challenge, answer it, score the answers.")
 
@@ -185,50 +186,115 @@ def score(
     *,
     split: str = "val",
     k: tuple[int, ...] = (),
+    form: Annotated[Form, Parameter(name="*")] = Form(),  # noqa: B008 (frozen)
+    real: Path | None = None,
+    database: str | None = None,
     json: JsonOption = False,
 ) -> None:
-    """Score a submission: flat and hierarchical error.
+    """Score a submission: flat and hierarchical error with intervals, by level and by class.
 
     Example: imagetree challenge score demo/challenge demo/run/val.txt
 
     Args:
         challenge: folder of the challenge.
-        submission: file with up to five wnids a line, best first.
-        split: train, minival or val.
+        submission: file of answers; see imagetree challenge formats.
+        split: train, minival, val or, where its labels are, test.
         k: guesses that count; 1 and, from five classes on, 5 if not given.
+        form: how the file is written, where it does not say itself.
+        real: file of ReaL's labels, to score ILSVRC2012's val by these too.
+        database: where the images are, checked: scores them without those whose copies were learnt
+            from, too.
     """
-    from imagetree.challenge.score import score_submission
+    from imagetree.challenge.leakage import leaked_entries, score_leakage
+    from imagetree.challenge.real_labels import RealScore, load_real_labels, score_real
+    from imagetree.challenge.score import check_ks, mark_submission, score_marked
+    from imagetree.cli.scores import print_leakage, print_real, print_score
 
-    result = score_submission(load_challenge(challenge), submission, split=split, ks=k or None)
+    loaded = load_challenge(challenge)
+    check_ks(k, len(loaded.wnids))
+    marked = mark_submission(loaded, submission, split=split, form=form)
+    result = score_marked(marked, k or None)
+    more: dict[str, RealScore | Leakage] = {}
+    if real is not None:
+        names = [entry.name for entry in marked.entries]
+        labels = load_real_labels(real)
+        more["real"] = score_real(marked.answers.guesses, names, loaded.wnids, labels)
+    if database is not None:
+        with open_database(database) as store:
+            leaked = leaked_entries(store, loaded, split)
+        more["leakage"] = score_leakage(marked.misses(), marked.entries, leaked)
     if json:
-        print_json(dataclasses.asdict(result))
+        print_json(dataclasses.asdict(result) | more)
         return
-    _print_score(result)
+    print_score(result)
+    for each in more.values():
+        print_real(each) if isinstance(each, RealScore) else print_leakage(each)
 
 
-def _print_score(result: Score) -> None:
-    from imagetree.wordnet import load_nouns
+@app.command
+def compare(
+    challenge: Path,
+    first: Path,
+    second: Path,
+    *,
+    split: str = "val",
+    k: tuple[int, ...] = (),
+    form: Annotated[Form, Parameter(name="*")] = Form(),  # noqa: B008 (frozen)
+    json: JsonOption = False,
+) -> None:
+    """Compare two submissions image by image: is one better by more than chance?
 
-    nouns = load_nouns()
-    print_table(
-        ("guesses", "error", "misses", "hierarchical error (levels)"),
-        [
-            (f"top {t.k}", f"{t.error:.2%}", t.num_misses, f"{t.hierarchical_error:.3f}")
-            for t in result.top
-        ],
-        title=f"{result.split}: {result.num_images:,} images of {result.num_classes:,} classes",
-    )
-    worst = sorted(result.classes, key=lambda each: -each.num_misses / each.num_images)[:10]
-    print_table(
-        ("class", "top-1 error", "misses", "most often taken for"),
-        [
-            (
-                nouns.synset(each.wnid).lemma,
-                f"{each.num_misses / each.num_images:.1%}",
-                f"{each.num_misses} of {each.num_images}",
-                nouns.synset(each.mistaken_for).lemma if each.mistaken_for else "",
-            )
-            for each in worst
-        ],
-        title="hardest classes",
-    )
+    McNemar's exact test on the images that one alone has right, and the paired bootstrap of the
+    difference of the errors.
+
+    Example: imagetree challenge compare demo/challenge demo/run/val.txt other/val.txt
+
+    Args:
+        challenge: folder of the challenge.
+        first: file of answers, A.
+        second: file of answers, B.
+        split: train, minival, val or, where its labels are, test.
+        k: guesses that count; 1 and, from five classes on, 5 if not given.
+        form: how the files are written, where they do not say themselves.
+    """
+    from imagetree.challenge.comparison import compare_entries
+    from imagetree.challenge.score import check_ks, mark_submission
+    from imagetree.cli.scores import print_differences
+
+    loaded = load_challenge(challenge)
+    check_ks(k, len(loaded.wnids))
+    a, b = (mark_submission(loaded, path, split=split, form=form) for path in (first, second))
+    found = compare_entries(a, b, k or None)
+    if json:
+        print_json([dataclasses.asdict(d) | {"is_significant": d.is_significant} for d in found])
+        return
+    print_differences((str(first), str(second)), len(a.truth), found)
+
+
+@app.command
+def formats(*, json: JsonOption = False) -> None:
+    """List the formats of submissions, with an example of each, and what a file may state.
+
+    Example: imagetree challenge formats
+    """
+    from imagetree.challenge.formats import FORMATS
+    from imagetree.challenge.label_space import LABEL_KINDS
+    from imagetree.challenge.submission import STATEMENTS
+
+    if json:
+        fields = ("name", "endings", "what", "labels", "example")
+        shown = [{name: getattr(each, name) for name in fields} for each in FORMATS.values()]
+        print_json({"formats": shown, "labels": LABEL_KINDS, "statements": STATEMENTS})
+        return
+    for each in FORMATS.values():
+        endings = f" ({', '.join(each.endings)})" if each.endings else ""
+        print(f"{each.name}{endings}: {each.what}; labels are {each.labels} unless stated")
+        print("".join(f"    {line}\n" for line in each.example.splitlines()))
+    print(f"labels: {', '.join(LABEL_KINDS)}; ids need --kit. class-index and kaggle-line count")
+    print("the challenge's own classes, sorted by wnid, from 0 and from 1.")
+    print("Before its first answer a file may state what it is; what does not fit is refused:")
+    print("    # labels: kaggle-line")
+    print("    # challenge: VERSION, as imagetree challenge show prints it")
+    print("    # split: val")
+    print('or, in jsonl, {"labels": "wnid", "challenge": "VERSION", "split": "val"}')
+    print("Text is UTF-8 without a byte order mark, lines ended by LF or all by CRLF.")
