@@ -97,7 +97,7 @@ def random_batch(config: TrainConfig) -> Batch:
     shape = (config.batch_size, config.input_size, config.input_size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     labels = np.arange(config.batch_size, dtype=np.int64)
-    return Batch(pixels, labels, np.ones(len(labels), np.bool_), ())
+    return Batch(pixels, labels, np.arange(len(labels)), np.ones(len(labels), np.bool_), ())
 
 
 def plain_step(config: TrainConfig, batch: Batch):

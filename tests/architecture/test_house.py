@@ -27,6 +27,7 @@ FLOORS = (
     "recognition",
     "understanding",
     "pictures",
+    "web",
     "demo",
     "cli",
 )

@@ -106,8 +106,8 @@ def test_units_drawn_and_told(done, imagetree) -> None:
     text = path.read_text()
     units = ("unit 5", "unit 0", "unit 7")
     assert sorted(units, key=lambda unit: text.index(f">{unit}<")) == list(units)
-    rows = [line.split()[0] for line in said.out.splitlines() if "%" in line]
-    assert rows == ["5", "0", "7"]
+    first_words = [line.split()[0] for line in said.out.splitlines() if line.split()]
+    assert [word for word in first_words if word.isdecimal()] == ["5", "0", "7"]
     assert "units-conv3.svg: 3 of 384 units\n" in said.out
     assert "%" in said.out
     imagetree("pictures", "units", done / "run", *words)

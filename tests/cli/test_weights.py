@@ -13,7 +13,7 @@ import torch
 from imagetree.training.checkpoints import load_checkpoint
 
 from ..alexnet import caffe, samples
-from .conftest import CAT, CHIHUAHUA, DOG
+from .conftest import CAT, CHIHUAHUA, DOG, picture
 
 BIRD = "n01503061"
 OUTPUTS = (CAT, BIRD, DOG, CHIHUAHUA)  # unsorted, and more than a challenge has
@@ -44,11 +44,19 @@ def network(tmp_path, state):
     return tmp_path / "net.pth"
 
 
+def import_more(imagetree, pets):
+    """A third cat and chihuahua: one for each split."""
+    for number, wnid in enumerate((CAT, CHIHUAHUA)):
+        (pets / wnid / f"{wnid}_9.JPEG").write_bytes(picture(20 + number))
+    assert imagetree("database", "import", pets).status == 0
+
+
 def test_an_imported_network_answers_a_challenge(
     imagetree, tmp_path, pets, network, classes, state
 ):
     """Its outputs are brought into the challenge's order; recognize and score take the run."""
     challenge, run = tmp_path / "challenge", tmp_path / "run"
+    import_more(imagetree, pets)
     cut = ("challenge", "cut", challenge, "--classes", CAT, CHIHUAHUA, "--min-images", 1)
     assert imagetree(*cut, "--val-share", 0.4).status == 0
     said = imagetree(
@@ -98,7 +106,7 @@ def test_the_onnx_file_answers_as_recognize_does(imagetree, tmp_path, network, c
 
     cv2.imwrite(str(tmp_path / "a.png"), pixels[:, :, ::-1])
     said = imagetree("recognize", run, tmp_path / "a.png", "--json")
-    guesses = json.loads(said.out)[0]["guesses"]
+    guesses = json.loads(said.out)["guesses"]
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     logits = session.run(None, {"pixels": pixels[None]})[0][0].astype(np.float64)
     theirs = np.exp(logits) / np.exp(logits).sum()
@@ -165,6 +173,7 @@ def test_a_class_that_the_network_does_not_know_is_refused(
 ):
     classes.write_text("".join(f"{wnid}\n" for wnid in (CAT, BIRD, DOG, "n02086240")))
     challenge = tmp_path / "challenge"
+    import_more(imagetree, pets)
     cut = ("challenge", "cut", challenge, "--classes", CAT, CHIHUAHUA, "--min-images", 1)
     imagetree(*cut, "--val-share", 0.4)
     said = imagetree(

@@ -47,7 +47,7 @@ def a_batch(count: int = 8) -> Batch:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (count, 67, 67, 3), dtype=np.uint8)
     labels = np.arange(count, dtype=np.int64) % 2
-    return Batch(pixels, labels, np.ones(count, np.bool_), ())
+    return Batch(pixels, labels, np.arange(count), np.ones(count, np.bool_), ())
 
 
 @pytest.mark.parametrize("parts", [2, 3, 4])

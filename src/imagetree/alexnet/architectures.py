@@ -31,13 +31,14 @@ from imagetree.alexnet.layers import (
     MaxPool,
     Relu,
     SameMapNorm,
+    Tanh,
 )
 from imagetree.errors import TrainingError
 
 _CAFFE_ALPHA = 1e-4 / 5  # Caffe and the released code divide the sum by its 5 maps
 
 
-def _single_gpu() -> tuple[Layer, ...]:
+def _single_gpu(dropout: float = 0.5) -> tuple[Layer, ...]:
     """Convolution, ReLU, pooling, then normalisation: the order of the lecture's table."""
     return (
         Conv("conv1", 96, 11, stride=4),
@@ -55,12 +56,12 @@ def _single_gpu() -> tuple[Layer, ...]:
         Conv("conv5", 256, 3, padding=1),
         Relu("relu5"),
         MaxPool("pool5"),
-        *_dropout_before(Init(), last=Init("gaussian", 0.001)),
+        *_dropout_before(Init(), last=Init("gaussian", 0.001), rate=dropout),
     )
 
 
-def _with_batch_norm(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Batch normalisation before each ReLU in the place of LRN; it makes the bias superfluous.
+def with_batch_norm(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Batch normalisation before each activation in the place of LRN, and of the bias.
 
     In front of batch normalisation the scale of a layer means nothing to its output, and small
     weights turn faster: conv1 has the paper's Gaussians, so that its filters show what was learnt
@@ -75,7 +76,7 @@ def _with_batch_norm(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             layer = replace(layer, bias=False, init=init)
         elif isinstance(layer, FullyConnected) and layer.units is not None:
             layer = replace(layer, bias=False)
-        if isinstance(layer, Relu):
+        if isinstance(layer, Relu | Tanh):
             changed.append(BatchNorm(f"norm{layer.name[-1]}"))
         changed.append(layer)
     return tuple(changed)
@@ -178,13 +179,13 @@ def _one_weird_trick(conv4_depth: int) -> tuple[Layer, ...]:
     )
 
 
-def _dropout_before(hidden: Init, *, last: Init) -> tuple[Layer, ...]:
+def _dropout_before(hidden: Init, *, last: Init, rate: float = 0.5) -> tuple[Layer, ...]:
     """The fully connected layers with dropout of what goes into fc6 and fc7."""
     return (
-        Dropout("drop6"),
+        Dropout("drop6", rate),
         FullyConnected("fc6", 4096, init=hidden),
         Relu("relu6"),
-        Dropout("drop7"),
+        Dropout("drop7", rate),
         FullyConnected("fc7", 4096, init=hidden),
         Relu("relu7"),
         FullyConnected("fc8", None, init=last),
@@ -238,8 +239,9 @@ ARCHITECTURES = {
             "batch_norm",
             "single_gpu with batch normalisation in the place of local response normalisation",
             227,
-            _with_batch_norm(_single_gpu()),
+            with_batch_norm(_single_gpu(dropout=0.2)),
             "the lecture's 'today replaced by batch normalization'; Ioffe and Szegedy 2015",
+            notes=("dropout is 0.2: batch normalisation regularises too, and 0.5 is too much",),
         ),
         Architecture(
             "two_gpu",
@@ -315,12 +317,21 @@ def architecture_named(name: str) -> Architecture:
         ) from None
 
 
+def dropout_rate(architecture: Architecture) -> float:
+    """The rate of its dropout, the same in all of its layers; 0 where it has none.
+
+    >>> dropout_rate(architecture_named("two_gpu"))
+    0.5
+    """
+    rates = (layer.rate for layer in architecture.layers if isinstance(layer, Dropout))
+    return next(rates, 0.0)
+
+
 def with_dropout(architecture: Architecture, rate: float) -> Architecture:
     """The same network with another rate of dropout.
 
-    >>> layers = with_dropout(architecture_named("batch_norm"), 0.2).layers
-    >>> [layer.rate for layer in layers if isinstance(layer, Dropout)]
-    [0.2, 0.2]
+    >>> dropout_rate(with_dropout(architecture_named("batch_norm"), 0.3))
+    0.3
     """
     layers = tuple(
         replace(layer, rate=rate) if isinstance(layer, Dropout) else layer

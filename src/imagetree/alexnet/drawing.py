@@ -25,6 +25,7 @@ from imagetree.alexnet.layers import (
     MaxPool,
     Relu,
     SameMapNorm,
+    Tanh,
 )
 
 if TYPE_CHECKING:
@@ -173,6 +174,8 @@ def _words(count: LayerCount) -> str:
     match layer:
         case Relu():
             return "ReLU"
+        case Tanh():
+            return "tanh"
         case MaxPool():
             return f"max pool to {count.output_shape[1]} x {count.output_shape[2]}"
         case AdaptiveAveragePool():

@@ -79,6 +79,13 @@ class Relu:
 
 
 @dataclass(frozen=True)
+class Tanh:
+    """Hyperbolic tangent, the saturating unit that the paper holds ReLU against (section 3.1)."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class MaxPool:
     """Max pooling; a stride below the kernel makes it overlap (paper, section 3.4).
 
@@ -157,6 +164,7 @@ Layer = (
     Conv
     | FullyConnected
     | Relu
+    | Tanh
     | MaxPool
     | AdaptiveAveragePool
     | LocalResponseNorm

@@ -21,6 +21,7 @@ from imagetree.alexnet.layers import (
     MaxPool,
     Relu,
     SameMapNorm,
+    Tanh,
 )
 from imagetree.alexnet.modules import (
     AverageToGrid,
@@ -137,6 +138,8 @@ def _module(count: LayerCount, *, makes_grid: bool) -> nn.Module:
             return nn.Linear(features, count.output_shape[0], bias=layer.bias)
         case Relu():
             return nn.ReLU(inplace=True)
+        case Tanh():
+            return nn.Tanh()
         case MaxPool() | AdaptiveAveragePool():
             return _pooling(layer, count, makes_grid=makes_grid)
         case LocalResponseNorm() | SameMapNorm() | BatchNorm():

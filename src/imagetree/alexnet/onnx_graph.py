@@ -23,6 +23,7 @@ from imagetree.alexnet.layers import (
     MaxPool,
     Relu,
     SameMapNorm,
+    Tanh,
 )
 from imagetree.alexnet.weights import DESCRIPTION_KEY, lacks_onnx
 
@@ -160,6 +161,8 @@ class _Graph:
         match layer:
             case Relu():
                 self._add("Relu", layer.name)
+            case Tanh():
+                self._add("Tanh", layer.name)
             case LocalResponseNorm():
                 self._normalise_towers(layer)
             case SameMapNorm():

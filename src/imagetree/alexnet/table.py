@@ -17,6 +17,7 @@ from imagetree.alexnet.layers import (
     MaxPool,
     Relu,
     SameMapNorm,
+    Tanh,
 )
 from imagetree.alexnet.measures import (
     LayerMeasure,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COLUMNS = ("Size / Operation", "Filter", "Depth", "Stride", "Padding", "Number of Parameters")
+_ACTIVATIONS = {Relu: "ReLU", Tanh: "tanh"}
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,10 @@ def layer_table(
     rows = [TableRow(_size(counts[0].input_shape))]
     for position, count in enumerate(counts):
         following = counts[position + 1].layer if position + 1 < len(counts) else None
-        if not isinstance(count.layer, Relu):
-            rows.append(_operation_row(count, with_relu=isinstance(following, Relu)))
+        if not isinstance(count.layer, Relu | Tanh):
+            activated = isinstance(following, Relu | Tanh)
+            suffix = f" + {_ACTIVATIONS[type(following)]}" if activated else ""
+            rows.append(_operation_row(count, suffix))
         if isinstance(count.layer, Conv | MaxPool | AdaptiveAveragePool | FullyConnected):
             rows.append(_size_row(count, is_last=following is None))
     totals = total(counts)
@@ -104,13 +108,12 @@ def layer_table(
     return LayerTable(architecture, tuple(rows), totals, layer_measures(counts, times), published)
 
 
-def _operation_row(count: LayerCount, *, with_relu: bool) -> TableRow:
+def _operation_row(count: LayerCount, activation: str) -> TableRow:
     layer, parameters = count.layer, count.weights + count.biases
-    relu = " + ReLU" if with_relu else ""
     match layer:
         case Conv():
             return TableRow(
-                layer.name.capitalize() + relu,
+                layer.name.capitalize() + activation,
                 f"{layer.kernel} * {layer.kernel}",
                 str(layer.depth),
                 str(layer.stride),
@@ -121,10 +124,14 @@ def _operation_row(count: LayerCount, *, with_relu: bool) -> TableRow:
         case FullyConnected():
             inputs = "*".join(str(side) for side in count.input_shape)
             formula = f"{inputs} * {count.output_shape[0]} = {count.weights:,}"
-            return TableRow(layer.name.upper() + relu, formula=formula, parameters=count.weights)
+            return TableRow(
+                layer.name.upper() + activation, formula=formula, parameters=count.weights
+            )
         case MaxPool():
             window = f"{layer.kernel} * {layer.kernel}"
-            return TableRow("Max Pooling" + relu, window, stride=str(layer.stride), parameters=0)
+            return TableRow(
+                "Max Pooling" + activation, window, stride=str(layer.stride), parameters=0
+            )
         case AdaptiveAveragePool():
             return TableRow("Average Pooling", parameters=0)
         case LocalResponseNorm():
@@ -134,11 +141,11 @@ def _operation_row(count: LayerCount, *, with_relu: bool) -> TableRow:
             return TableRow("Norm in the map", window, parameters=0)
         case BatchNorm():
             formula = f"2 * {count.weights} = {parameters:,}"
-            return TableRow("Batch Norm" + relu, formula=formula, parameters=parameters)
+            return TableRow("Batch Norm" + activation, formula=formula, parameters=parameters)
         case Dropout():
             return TableRow(f"Dropout (rate {layer.rate})", parameters=0)
-        case Relu():
-            return TableRow("ReLU", parameters=0)
+        case Relu() | Tanh():
+            return TableRow(_ACTIVATIONS[type(layer)], parameters=0)
 
 
 def _conv_formula(layer: Conv, count: LayerCount) -> str:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
-from imagetree.alexnet.layers import Conv, Dropout, FullyConnected, LocalResponseNorm, MaxPool
+from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named, dropout_rate
+from imagetree.alexnet.layers import Conv, FullyConnected, LocalResponseNorm, MaxPool
 from imagetree.alexnet.weight_files import open_weight_file
 from imagetree.alexnet.weights import (
     TORCHVISION_LAYERS,
@@ -155,7 +155,7 @@ def _description(path: Path, file: WeightFile, told: Told) -> Description:
     try:
         return Description(
             architecture=name,
-            dropout=own.dropout if own else _own_dropout(architecture),
+            dropout=own.dropout if own else dropout_rate(architecture),
             input_size=size,
             image_size=own.image_size if own and not told.input_size else size,
             wnids=told.wnids or (own.wnids if own else _published_wnids(path, file, architecture)),
@@ -183,10 +183,6 @@ def _pixels(
             hint="say them, of R, G, B in 0..255: --mean 123.7 116.3 103.5 --std 58.4 57.1 57.4",
         )
     return mean, std
-
-
-def _own_dropout(architecture: Architecture) -> float:
-    return next((layer.rate for layer in architecture.layers if isinstance(layer, Dropout)), 0.0)
 
 
 def _published_wnids(path: Path, file: WeightFile, architecture: Architecture) -> tuple[str, ...]:

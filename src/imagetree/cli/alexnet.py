@@ -15,6 +15,9 @@ from imagetree.files import write_atomic
 
 app = App(name="alexnet", help="The networks called AlexNet, layer by layer.")
 
+app.command("imagetree.cli.ablate:ablate", name="ablate", help="Train the forms of an ablation.")
+app.command("imagetree.cli.ablate:ablations", name="ablations", help="List the ablations.")
+
 Format = Literal["text", "markdown", "json", "html"]
 
 

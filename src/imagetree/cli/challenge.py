@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -144,6 +144,7 @@ def run(
     *,
     split: str = "val",
     output: Path | None = None,
+    crops: Literal[1, 10] = 1,
     database: str | None = None,
 ) -> int:
     """Answer a split with a trained network: write a submission.
@@ -154,6 +155,7 @@ def run(
         run: folder of the run.
         split: train, minival or val.
         output: file to write; RUN/SPLIT.txt if not given.
+        crops: views of an image: the centre alone, or ten whose probabilities are averaged.
         database: where the images are; the run's own if not given.
     """
     from imagetree.challenge.images import locate_split
@@ -164,6 +166,8 @@ def run(
 
     loaded = load_run(run)
     recognizer = Recognizer.load(loaded.checkpoint_path)
+    view = dataclasses.replace(recognizer.view, crops=crops)
+    recognizer = dataclasses.replace(recognizer, view=view)
     challenge = load_challenge(loaded.challenge)
     path = output or run / f"{split}.txt"
     with (

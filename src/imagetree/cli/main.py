@@ -41,8 +41,11 @@ for _name, _target in (
     ("lr", "lr:lr"),
     ("runs", "runs:runs"),
     ("recognize", "recognize:recognize"),
+    ("hedge", "hedge:hedge"),
+    ("common", "common:common"),
     ("pictures", "pictures:app"),
     ("report", "pictures:report"),
+    ("web", "web:app"),
 ):
     app.command(f"imagetree.cli.{_target}", name=_name)
 

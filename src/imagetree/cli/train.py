@@ -94,7 +94,7 @@ def train(
             found = locate_split(definition, split, store, reader)
             splits.append(PackedImages(found, pack / split) if pack else found)
         opened = open_run(run, config, challenge, database, pack)
-        shown, finish = _shown_progress(config.epochs)
+        shown, finish = shown_progress(config.epochs)
         try:
             result = train_network(opened, definition.wnids, splits[0], splits[1], shown)
         finally:
@@ -119,7 +119,7 @@ def _print_result(result: Result, run: Path) -> None:
         print("interrupted; the same command goes on from here", file=sys.stderr)
 
 
-def _shown_progress(epochs: int) -> tuple[Callable[[Progress], None], Callable[[], None]]:
+def shown_progress(epochs: int) -> tuple[Callable[[Progress], None], Callable[[], None]]:
     """A bar on a terminal, else a line for each epoch; and what ends it."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn

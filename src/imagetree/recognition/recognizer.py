@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
+import torch
 
 from imagetree.challenge.metrics import guesses_from_scores
-from imagetree.errors import DatabaseError
-from imagetree.training.checkpoints import load_checkpoint, load_network
-from imagetree.training.device import choose_device
+from imagetree.errors import TrainingError
+from imagetree.recognition.calibration import load_calibration
+from imagetree.recognition.hedging import answer_tree, hedge, majority_subtree, pareto_list
+from imagetree.recognition.inputs import InputReader, Upcoming, read_file
+from imagetree.recognition.temperature import soften
+from imagetree.training.checkpoints import NAME, load_checkpoint, load_network
+from imagetree.training.crops import CentreCrop
+from imagetree.training.device import autocast, choose_device, normalise
 from imagetree.training.evaluate import View, predict
+from imagetree.training.feeder import Feeder, num_bytes
+from imagetree.training.ten_crop import iter_ten_crops
 from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from imagetree.alexnet.network import AlexNet
+    from imagetree.recognition.calibration import Calibration
+    from imagetree.recognition.hedging import AnswerTree
+    from imagetree.recognition.inputs import Input
     from imagetree.training.batches import Images
+    from imagetree.training.feeder import Filled
+
+_STREAM_BATCH = 32
+"""Small enough that the first answers come soon, large enough that none is slow for it."""
+
+_FEW = 64
+"""Images up to here are decoded without workers, which take longer to begin than the work."""
+
+_QUALITY = 85
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,32 @@ class Guess:
 
 
 @dataclass(frozen=True)
+class LevelGuess(Guess):
+    """An answer at any level of the tree.
+
+    Args:
+        information: of the answer, in bits; 0 for what all classes are.
+    """
+
+    information: float
+
+
+@dataclass(frozen=True)
+class Hedged:
+    """What an image shows at the level that the network is sure of.
+
+    Args:
+        answer: the one that keeps the promised accuracy.
+        majority: the most specific one that is likelier than not.
+        pareto: all that no other beats in probability and information, the most specific first.
+    """
+
+    answer: LevelGuess
+    majority: LevelGuess
+    pareto: tuple[LevelGuess, ...]
+
+
+@dataclass(frozen=True)
 class Recognition:
     """What was recognised in one image.
 
@@ -49,11 +99,15 @@ class Recognition:
         name: of the image, or its path.
         guesses: best first; none if the image could not be read.
         reason: why it could not be read; None if it could.
+        hedged: the answer at a promised accuracy; None if none was promised, or for a bad image.
+        picture: the square that the network saw, a JPEG; None if it was not asked for.
     """
 
     name: str
     guesses: tuple[Guess, ...]
     reason: str | None = None
+    hedged: Hedged | None = None
+    picture: bytes | None = None
 
 
 class FileReader:
@@ -65,10 +119,7 @@ class FileReader:
         Raises:
             DatabaseError: it cannot be read.
         """
-        try:
-            return row.read_bytes()
-        except OSError as error:
-            raise DatabaseError(f"cannot be read: {error.strerror}") from None
+        return read_file(row)
 
 
 class ImageFiles:
@@ -83,61 +134,240 @@ class ImageFiles:
 
 @dataclass(frozen=True)
 class Recognizer:
-    """A network that is ready to answer.
+    """A network that is ready to answer, from any number of threads.
 
     Args:
         network: on its device, in evaluation mode.
         wnids: wnid of each class.
         view: how images are shown to it.
+        calibration: how its probabilities are to be read; None takes them as they are.
     """
 
     network: AlexNet
     wnids: tuple[str, ...]
     view: View
+    calibration: Calibration | None = None
 
     @classmethod
-    def load(cls, path: Path) -> Recognizer:
-        """The network of a checkpoint file.
+    def load(cls, path: Path, *, calibrated: bool = False) -> Recognizer:
+        """The network of a run or of a checkpoint file.
+
+        Args:
+            path: a run's folder, or the file.
+            calibrated: read the probabilities as the calibration beside the checkpoint says, where
+                there is one.
 
         Raises:
-            TrainingError: the file is missing, damaged, or of another architecture than it says.
+            TrainingError: the file is missing, damaged, or of another architecture than it says;
+                or the calibration is damaged or of another checkpoint.
         """
+        path = path / NAME if path.is_dir() else path
         checkpoint = load_checkpoint(path)
+        # only a run's own checkpoint has one: beside a copy lies what was found for another file
+        calibration = load_calibration(path.parent) if calibrated and path.name == NAME else None
         config = checkpoint.config
         device = choose_device("auto")
         network = load_network(checkpoint, name=str(path)).to(device)
         view = View(
             config.test_size, checkpoint.mean, checkpoint.std, config.precision, config.workers
         )
-        return cls(network, checkpoint.wnids, view)
+        return cls(network, checkpoint.wnids, view, calibration)
 
-    def recognize(self, images: Images, k: int = 5) -> tuple[Recognition, ...]:
+    @property
+    def tree(self) -> AnswerTree:
+        """All answers that it can give, at any level."""
+        return answer_tree(self.wnids)
+
+    def multiplier(self, accuracy: float) -> float:
+        """The multiplier that keeps a promised accuracy.
+
+        Raises:
+            TrainingError: it has not been found for this run.
+        """
+        known = self.calibration.multipliers if self.calibration else {}
+        if accuracy not in known:
+            there = f"there are {', '.join(map(str, known))}" if known else "there is none"
+            raise TrainingError(
+                f"no multiplier is known for an accuracy of {accuracy} ({there})",
+                hint=f"find it on minival: imagetree hedge RUN --accuracy {accuracy}",
+            )
+        return known[accuracy]
+
+    def probabilities(self, images: Images) -> tuple[NDArray[np.float64], dict[int, str]]:
+        """Calibrated probabilities of images.
+
+        Args:
+            images: what to look at, one at least.
+
+        Returns:
+            float64 (N, K), rows of zeros for those that cannot be read; and why, by their index.
+        """
+        found = predict(self.network, images, self.view)
+        return self._calibrated(found.probabilities), {bad.index: bad.reason for bad in found.bad}
+
+    def recognize(
+        self, images: Images, k: int = 5, *, accuracy: float | None = None
+    ) -> tuple[Recognition, ...]:
         """The k likeliest classes of each image.
 
         Args:
-            images: what to look at.
+            images: what to look at, one at least.
             k: answers for each image, at most the number of classes.
+            accuracy: promised for a hedged answer besides; None for none.
 
         Raises:
             ChallengeError: k is greater than the number of classes.
+            TrainingError: no multiplier is known for this accuracy.
         """
-        answers = predict(self.network, images, self.view)
-        guesses = guesses_from_scores(answers.probabilities, k)
-        reasons = {bad.index: bad.reason for bad in answers.bad}
-        return tuple(
-            Recognition(name, (), reasons[index])
-            if index in reasons
-            else Recognition(
-                name,
-                tuple(self._guess(int(g), answers.probabilities[index]) for g in guesses[index]),
-            )
-            for index, name in enumerate(images.names)
-        )
+        multiplier = None if accuracy is None else self.multiplier(accuracy)
+        probabilities, reasons = self.probabilities(images)
+        faults = [reasons.get(index) for index in range(len(images.names))]
+        return tuple(self._answers(images.names, probabilities, faults, k, multiplier))
 
-    def _guess(self, class_index: int, probabilities: NDArray[np.float32]) -> Guess:
+    def stream(
+        self,
+        inputs: Iterable[Input],
+        k: int = 5,
+        *,
+        accuracy: float | None = None,
+        pictures: bool = False,
+    ) -> Iterator[Recognition]:
+        """The likeliest classes of one image after another, in memory that does not grow with them.
+
+        The next images are read and decoded while these are answered. The answers come in the order
+        of the inputs.
+
+        Args:
+            inputs: see `inputs.iter_inputs`; drawn from as they are worked through.
+            k: answers for each image, at most the number of classes.
+            accuracy: promised for a hedged answer besides; None for none.
+            pictures: keep the square that the network saw.
+
+        Raises:
+            ChallengeError: k is greater than the number of classes.
+            TrainingError: no multiplier is known for this accuracy, or a worker was killed.
+        """
+        multiplier = None if accuracy is None else self.multiplier(accuracy)
+        for taken, filled in self._filled(inputs):
+            probabilities = self._calibrated(self._predict(filled.pixels))
+            names = [each.name for each in taken]
+            answers = self._answers(names, probabilities, filled.faults, k, multiplier)
+            for found, pixels in zip(answers, filled.pixels, strict=True):
+                is_shown = pictures and found.reason is None
+                yield replace(found, picture=_as_jpeg(pixels)) if is_shown else found
+
+    def stream_probabilities(
+        self, inputs: Iterable[Input]
+    ) -> Iterator[tuple[str, NDArray[np.float64], str | None]]:
+        """Calibrated probabilities of one image after another; see `stream`.
+
+        Args:
+            inputs: see `inputs.iter_inputs`.
+
+        Yields:
+            Name, float64 (K,), and why it could not be read or None.
+        """
+        for taken, filled in self._filled(inputs):
+            rows = self._calibrated(self._predict(filled.pixels))
+            for each, row, fault in zip(taken, rows, filled.faults, strict=True):
+                yield each.name, row, fault
+
+    def _filled(self, inputs: Iterable[Input]) -> Generator[tuple[list[Input], Filled]]:
+        """Batches of inputs, decoded ahead."""
+        remaining = iter(inputs)
+        first = list(itertools.islice(remaining, _FEW))
+        if not first:
+            return
+        workers = self.view.workers if len(first) == _FEW else 0
+        upcoming, size = Upcoming(), self.view.side
+        places = map(upcoming.put, _batches(itertools.chain(first, remaining)))
+        with (
+            Feeder(InputReader(), workers, num_bytes(_STREAM_BATCH, size)) as feeder,
+            closing(feeder.iter_filled(upcoming, places, CentreCrop(), size)) as batches,
+        ):
+            for filled in batches:
+                yield [upcoming.take(number) for number in filled.indices.tolist()], filled
+
+    @torch.no_grad()
+    def _predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        view, device = self.view, next(self.network.parameters()).device
+        squares = torch.from_numpy(pixels).to(device)
+        answers = []
+        for crop in [squares] if view.crops == 1 else iter_ten_crops(squares, view.size):
+            with autocast(device, view.precision):
+                logits = self.network(normalise(crop, device, view.mean, view.std))
+            answers.append(logits.float().softmax(1))
+        probabilities: NDArray[np.float32] = torch.stack(answers).mean(0).cpu().numpy()
+        return probabilities
+
+    def _calibrated(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        return soften(probabilities, self.calibration.temperature if self.calibration else 1.0)
+
+    def _answers(
+        self,
+        names: Sequence[str],
+        probabilities: NDArray[np.float64],
+        faults: Sequence[str | None],
+        k: int,
+        multiplier: float | None,
+    ) -> Iterator[Recognition]:
+        guesses = guesses_from_scores(probabilities, k)
+        levels = None if multiplier is None else self._levels(probabilities, multiplier)
+        for index, (name, fault) in enumerate(zip(names, faults, strict=True)):
+            if fault is not None:
+                yield Recognition(name, (), fault)
+                continue
+            yield Recognition(
+                name,
+                tuple(self._guess(g, probabilities[index]) for g in guesses[index].tolist()),
+                hedged=levels[index] if levels else None,
+            )
+
+    def _levels(self, probabilities: NDArray[np.float64], multiplier: float) -> list[Hedged]:
+        tree = self.tree
+        answers = hedge(tree, probabilities, multiplier).tolist()
+        majorities = majority_subtree(tree, probabilities).tolist()
+        [*parts] = tree.node_probabilities(probabilities)
+        of_nodes = np.concatenate([found for _, found in parts])
+
+        def level(row: int, node: int) -> LevelGuess:
+            words, path = _described(tree.wnids[node])
+            return LevelGuess(
+                tree.wnids[node],
+                words,
+                min(1.0, float(of_nodes[row, node])),  # a sum of shares may be 1 + 2e-16
+                path,
+                float(tree.information[node]),
+            )
+
+        return [
+            Hedged(
+                level(row, answers[row]),
+                level(row, majorities[row]),
+                tuple(level(row, node) for node in pareto_list(tree, probabilities[row])),
+            )
+            for row in range(len(probabilities))
+        ]
+
+    def _guess(self, class_index: int, probabilities: NDArray[np.float64]) -> Guess:
         wnid = self.wnids[class_index]
-        nouns = load_nouns()
-        path = tuple(
-            nouns.synset(each).lemma for each in nouns.paths_to_root(wnid, instances=True)[0]
-        )
-        return Guess(wnid, nouns.synset(wnid).words, float(probabilities[class_index]), path)
+        words, path = _described(wnid)
+        return Guess(wnid, words, float(probabilities[class_index]), path)
+
+
+@lru_cache(maxsize=1 << 15)
+def _described(wnid: str) -> tuple[str, tuple[str, ...]]:
+    """Words of a synset, and the first words of those from the root down to it."""
+    nouns = load_nouns()
+    way = nouns.paths_to_root(wnid, instances=True)[0]
+    return nouns.synset(wnid).words, tuple(nouns.synset(each).lemma for each in way)
+
+
+def _batches(inputs: Iterator[Input]) -> Iterator[list[Input]]:
+    while batch := list(itertools.islice(inputs, _STREAM_BATCH)):
+        yield batch
+
+
+def _as_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    return cv2.imencode(".jpg", pixels[..., ::-1], quality)[1].tobytes()

@@ -68,12 +68,14 @@ class Batch:
     Args:
         pixels: uint8 (N, S, S, 3), RGB; written anew once the next batch is asked for.
         labels: class indices; int64 (N,).
+        indices: place of each image among the images; int64 (N,).
         is_readable: False where the pixels are blank because the image could not be decoded.
         bad: the images that could not be decoded.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
     is_readable: NDArray[np.bool_]
     bad: tuple[BadImage, ...]
 
@@ -160,7 +162,7 @@ def iter_train_batches(
         for filled in batches:
             indices, bad = _replace_bad(feeder, images, filled, crop, (config.seed, epoch))
             is_readable = np.ones(len(indices), np.bool_)
-            yield Batch(filled.pixels, images.labels[indices], is_readable, bad)
+            yield Batch(filled.pixels, images.labels[indices], indices, is_readable, bad)
 
 
 def iter_centre_batches(feeder: Feeder, images: Images, size: int) -> Iterator[Batch]:
@@ -178,7 +180,7 @@ def iter_centre_batches(feeder: Feeder, images: Images, size: int) -> Iterator[B
         for filled in batches:
             is_readable = np.array([fault is None for fault in filled.faults], dtype=np.bool_)
             labels = images.labels[filled.indices]
-            yield Batch(filled.pixels, labels, is_readable, _bad(filled))
+            yield Batch(filled.pixels, labels, filled.indices, is_readable, _bad(filled))
 
 
 def _bad(filled: Filled) -> tuple[BadImage, ...]:

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import TrainingError
 from imagetree.files import write_atomic
+from imagetree.training.colour import ColourAxes
 from imagetree.training.config import TrainConfig, config_from_json
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Checkpoint:
         num_misses: of these, the ones whose likeliest class was not theirs.
         average: running mean of the network's tensors; empty where none is kept, or once finished.
         num_averaged: updates that the mean is of.
+        axes: of the training images' colours; None in a file that does not say.
     """
 
     config: TrainConfig
@@ -61,6 +63,7 @@ class Checkpoint:
     num_misses: int = 0
     average: Mapping[str, torch.Tensor] = field(repr=False, default_factory=dict)
     num_averaged: int = 0
+    axes: ColourAxes | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -94,6 +97,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "num_seen": checkpoint.num_seen,
         "num_misses": checkpoint.num_misses,
         "num_averaged": checkpoint.num_averaged,
+        "axes": checkpoint.axes,
     }
     write_atomic(path, save(tensors, metadata={_KEY: json.dumps(described)}))
 
@@ -130,6 +134,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             num_seen=int(described.get("num_seen", 0)),
             num_misses=int(described.get("num_misses", 0)),
             num_averaged=int(described.get("num_averaged", 0)),
+            axes=_axes(described.get("axes")),
             **groups,
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -168,6 +173,16 @@ def load_network(checkpoint: Checkpoint, *, name: str = "checkpoint") -> AlexNet
             )
     network.load_state_dict(dict(checkpoint.network))
     return network.eval()
+
+
+def _axes(values: Any) -> ColourAxes | None:
+    """The axes of the colours from JSON, variances and directions."""
+    if values is None:
+        return None
+    variances, directions = values
+    (a, b, c), (d, e, f), (g, h, i) = (map(float, vector) for vector in directions)
+    first, second, third = map(float, variances)
+    return ColourAxes((first, second, third), ((a, b, c), (d, e, f), (g, h, i)))
 
 
 def _described(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from imagetree.alexnet.architectures import architecture_named, with_dropout
+from imagetree.alexnet.architectures import architecture_named, dropout_rate, with_dropout
+from imagetree.alexnet.changes import with_activation, with_groups, with_norm, with_pooling
 from imagetree.errors import TrainingError
 from imagetree.training.crops import RandomCrop, RandomWindow
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from imagetree.training.crops import Crop
 
 _MAX_PLATEAUS = 3
+_CHOICES = {
+    "activation": ("relu", "tanh"),
+    "norm": ("own", "lrn", "batch", "none"),
+    "colour_scale": ("eigenvalue", "deviation"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,12 @@ class TrainConfig:
 
     Args:
         architecture: network to train; `imagetree alexnet list` names them.
+        activation: function behind the hidden layers; the paper holds ReLU against tanh.
+        norm: the architecture's own normalisation, local response, batch, or none.
+        overlapping_pool: pooling windows that overlap as the architecture's own, or 2 x 2 that do
+            not.
+        groups: towers that conv2, conv4 and conv5 are shared out to; the architecture's own if
+            None.
         input_size: side in pixels of the images that the network is made for.
         start_size: side of the images in the first part of training; input_size if it is larger.
         start_share: share of the epochs at start_size.
@@ -51,7 +63,8 @@ class TrainConfig:
         nesterov: look ahead by the momentum; the paper does not.
         bias_lr_factor: learning rate of the layers' biases, as a multiple of the weights'.
         weight_decay: of weights; biases, scales and shifts are not decayed.
-        dropout: probability with which a value in front of fc6 and fc7 is set to zero.
+        dropout: probability with which dropout sets a value to zero; the architecture's own if
+            None.
         label_smoothing: probability that the target leaves to the other classes.
         mixup: alpha of mixup; 0 for none.
         cutmix: alpha of cutmix; 0 for none.
@@ -59,6 +72,10 @@ class TrainConfig:
         crop: regions of random area and shape, or square windows of one size as in the paper.
         min_crop_area: least share of the image that a region covers.
         window_share: side of a window as a share of the centred square's.
+        colour_noise: standard deviation of the noise along the principal axes of the colours; 0.1
+            in the paper, 0 for none.
+        colour_scale: what the noise of an axis is multiplied by: its eigenvalue, the variance of
+            pixels in 0..1, as in the paper, or its standard deviation as in the code of 2012.
         seed: of initial weights, order, crops, flips and dropout.
         precision: bf16 computes convolutions and matrix products in bfloat16; weights stay fp32.
         workers: processes that read and decode images.
@@ -67,6 +84,10 @@ class TrainConfig:
     """
 
     architecture: str = "batch_norm"
+    activation: Literal["relu", "tanh"] = "relu"
+    norm: Literal["own", "lrn", "batch", "none"] = "own"
+    overlapping_pool: bool = True
+    groups: int | None = None
     input_size: int = 163
     start_size: int = 131
     start_share: float = 0.75
@@ -84,7 +105,7 @@ class TrainConfig:
     nesterov: bool = True
     bias_lr_factor: float = 1.0
     weight_decay: float = 5e-4
-    dropout: float = 0.2  # the paper's 0.5 is for a network without batch normalisation
+    dropout: float | None = None
     label_smoothing: float = 0.1
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -92,6 +113,8 @@ class TrainConfig:
     crop: Literal["area", "window"] = "area"
     min_crop_area: float = 0.35
     window_share: float = 224 / 256
+    colour_noise: float = 0.0
+    colour_scale: Literal["eigenvalue", "deviation"] = "eigenvalue"
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "bf16"
     workers: int = 2
@@ -99,7 +122,8 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
-        architecture_named(self.architecture)
+        for name, choices in _CHOICES.items():
+            _check(self, name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
         for name in ("input_size", "start_size", "test_size", "epochs", "batch_size"):
             _check(self, name, getattr(self, name) >= 1, "at least 1")
         object.__setattr__(self, "lr_drops", tuple(self.lr_drops))  # JSON gives a list
@@ -109,23 +133,40 @@ class TrainConfig:
         _check(self, "window_share", 0 < self.window_share <= 1, "in (0, 1]")
         drops = (0, *self.lr_drops, 1)
         _check(self, "lr_drops", list(drops) == sorted(set(drops)), "rising, between 0 and 1")
-        for name in ("mixup", "cutmix", "bias_lr_factor"):
+        for name in ("mixup", "cutmix", "bias_lr_factor", "colour_noise"):
             _check(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "checkpoint_minutes"):
             _check(self, name, getattr(self, name) > 0, "above 0")
         for name in ("start_share", "warmup_share", "momentum", "label_smoothing"):
             _check(self, name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
-        _check(self, "dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        _check(self, "dropout", self.dropout is None or 0 <= self.dropout < 1, "in [0, 1)")
         _check(self, "min_crop_area", 0 < self.min_crop_area <= 1, "in (0, 1]")
         _check(self, "batch_size", self.batch_size >= 2, "at least 2, for batch normalisation")
         parts = self.accumulate
         _check(self, "accumulate", 1 <= parts <= self.batch_size // 2, "in parts of 2 images")
         _check(self, "weight_decay", self.weight_decay >= 0, "at least 0")
+        _ = self.network  # refuses a name that is none, and towers that do not share evenly
 
     @property
     def network(self) -> Architecture:
-        """The architecture with this run's rate of dropout."""
-        return with_dropout(architecture_named(self.architecture), self.dropout)
+        """The architecture as this run has it: its activation, norm, pooling, towers, dropout."""
+        network = with_norm(architecture_named(self.architecture), self.norm)
+        network = with_activation(network, self.activation)
+        network = with_pooling(network, overlapping=self.overlapping_pool)
+        if self.groups is not None:
+            network = with_groups(network, self.groups)
+        return network if self.dropout is None else with_dropout(network, self.dropout)
+
+    @property
+    def dropout_rate(self) -> float:
+        """The rate of dropout that this run has, whoever says it."""
+        return dropout_rate(self.network)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the network is another than the one that its name stands for, dropout aside."""
+        own = with_dropout(architecture_named(self.architecture), self.dropout_rate)
+        return self.network != own
 
     def crop_size(self, epoch: int) -> int:
         """Side in pixels of the training crops in an epoch, counted from 0.

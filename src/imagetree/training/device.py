@@ -42,6 +42,8 @@ def normalise(
     device: torch.device,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
+    *,
+    shifts: NDArray[np.float32] | None = None,
 ) -> torch.Tensor:
     """Pixels as the network's input.
 
@@ -50,11 +52,16 @@ def normalise(
         device: where the result shall be.
         mean: of each channel, 0..255.
         std: of each channel.
+        shifts: added to every pixel of an image first; float32 (N, 3), None for nothing.
 
     Returns:
         float32 (N, 3, H, W), channels-last in memory: the axes are renamed, nothing is moved.
     """
     raw = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels)
-    batch = raw.to(device).float()  # (N, H, W, 3)
-    batch.sub_(torch.tensor(mean, device=device)).div_(torch.tensor(std, device=device))
-    return batch.permute(0, 3, 1, 2)
+    width = raw.shape[2]
+    batch = raw.to(device).float().flatten(2)  # (N, H, 3 W): the loops inside are W times as long
+    if shifts is not None:
+        batch.add_(torch.from_numpy(shifts).to(device).repeat(1, width)[:, None])
+    means, stds = (torch.tensor(each, device=device).repeat(width) for each in (mean, std))
+    batch.sub_(means).div_(stds)
+    return batch.view(raw.shape).permute(0, 3, 1, 2)

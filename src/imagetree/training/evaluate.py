@@ -1,9 +1,9 @@
-"""What a network answers on a set of images: probabilities, one centre crop an image."""
+"""What a network answers on a set of images: probabilities, of one crop an image or of ten."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ import torch
 from imagetree.training.batches import BadImage, Images, eval_batch_bytes, iter_centre_batches
 from imagetree.training.device import autocast, normalise
 from imagetree.training.feeder import Feeder
+from imagetree.training.ten_crop import iter_ten_crops, side_for_ten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,11 +29,13 @@ class View:
     """How a network is shown an image, and computes.
 
     Args:
-        size: side in pixels of the centred square.
+        size: side in pixels of what the network sees.
         mean: of each channel, 0..255.
         std: of each channel.
         precision: bf16 or fp32.
         workers: processes that read and decode; few images are decoded without them.
+        crops: 1 shows it the centred square; 10 five windows of a larger one and their mirror
+            images, and its answer is the mean of the probabilities.
     """
 
     size: int
@@ -40,6 +43,12 @@ class View:
     std: tuple[float, float, float]
     precision: str = "bf16"
     workers: int = 2
+    crops: Literal[1, 10] = 1
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of the centred square that the views are cut from."""
+        return self.size if self.crops == 1 else side_for_ten(self.size)
 
 
 @dataclass(frozen=True)
@@ -83,13 +92,10 @@ def predict(
     done = 0
     # for a handful of images workers would take longer to begin than the work itself
     workers = view.workers if len(images.labels) >= _FEW else 0
-    owned = feeder or Feeder(images.reader, workers, eval_batch_bytes(view.size))
+    owned = feeder or Feeder(images.reader, workers, eval_batch_bytes(view.side))
     try:
-        for batch in iter_centre_batches(owned, images, view.size):
-            x = normalise(batch.pixels, device, view.mean, view.std)
-            with autocast(device, view.precision):
-                logits = network(x)
-            answer = logits.float().softmax(1).cpu().numpy()
+        for batch in iter_centre_batches(owned, images, view.side):
+            answer = _answer(network, torch.from_numpy(batch.pixels).to(device), view)
             answer[~batch.is_readable] = 0.0
             probabilities.append(answer)
             readable.append(batch.is_readable)
@@ -102,3 +108,15 @@ def predict(
         if feeder is None:
             owned.close()
     return Predictions(np.concatenate(probabilities), np.concatenate(readable), tuple(bad))
+
+
+def _answer(network: AlexNet, pixels: torch.Tensor, view: View) -> NDArray[np.float32]:
+    """Probabilities of a batch of centred squares, uint8 (N, side, side, 3); float32 (N, K)."""
+    answers = []
+    for crop in [pixels] if view.crops == 1 else iter_ten_crops(pixels, view.size):
+        x = normalise(crop, pixels.device, view.mean, view.std)
+        with autocast(pixels.device, view.precision):
+            logits = network(x)
+        answers.append(logits.float().softmax(1))
+    answer: NDArray[np.float32] = torch.stack(answers).mean(0).cpu().numpy()
+    return answer

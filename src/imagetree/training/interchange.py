@@ -34,13 +34,20 @@ def load_run_weights(folder: Path) -> Weights:
         folder: of the run.
 
     Raises:
-        TrainingError: there is no run or no checkpoint.
+        TrainingError: there is no run or no checkpoint, or its network is another than the one
+            that its name stands for.
     """
     checkpoint = load_checkpoint(load_run(folder).checkpoint_path)
     config = checkpoint.config
+    if config.is_changed:
+        raise TrainingError(
+            f"{folder}: its network is {config.architecture!r} with another activation, norm, "
+            "pooling or number of towers, which a file of weights cannot say",
+            hint="use the run itself: imagetree recognize, imagetree challenge run",
+        )
     description = Description(
         architecture=config.architecture,
-        dropout=config.dropout,
+        dropout=config.dropout_rate,
         input_size=config.input_size,
         image_size=config.test_size,
         wnids=checkpoint.wnids,

@@ -38,11 +38,13 @@ class DeviceBatch(NamedTuple):
     Args:
         pixels: float32 (N, S, S, 3), 0..255, RGB.
         labels: class indices; int64 (N,).
+        indices: place of each image in the pack; int64 (N,).
         bad: none here: what cannot be decoded was set aside by the pack.
     """
 
     pixels: torch.Tensor
     labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
     bad: tuple[BadImage, ...] = ()
 
 
@@ -95,7 +97,8 @@ def iter_resident_batches(
         indices = np.array(
             [_good(images, int(index), (config.seed, part.epoch)) for index in drawn]
         )
-        yield DeviceBatch(cut_on_device(images, indices, crop, size), images.labels[indices])
+        pixels = cut_on_device(images, indices, crop, size)
+        yield DeviceBatch(pixels, images.labels[indices], indices)
 
 
 def cut_on_device(

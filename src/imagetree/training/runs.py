@@ -117,4 +117,5 @@ def load_run(folder: Path) -> Run:
 def _identity(run: Run) -> dict[str, object]:
     """What must agree for a run to go on."""
     settings = {k: v for k, v in run.config.to_json().items() if k not in _MAY_CHANGE}
+    settings["dropout"] = run.config.dropout_rate  # named or the architecture's own, it is the same
     return {**settings, "challenge": str(run.challenge), "pack": str(run.pack)}

@@ -7,11 +7,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from imagetree.alexnet.network import AlexNet
-from imagetree.errors import DatabaseError, TrainingError
+from imagetree.errors import TrainingError
 from imagetree.training.averaging import WeightAverage
 from imagetree.training.batches import Images, num_train_batches
 from imagetree.training.checkpoints import (
@@ -20,12 +19,11 @@ from imagetree.training.checkpoints import (
     load_network,
     save_checkpoint,
 )
+from imagetree.training.colour import measure_colours
 from imagetree.training.device import choose_device
 from imagetree.training.distributed import World
 from imagetree.training.evaluate import View
-from imagetree.training.filling import read_picture
 from imagetree.training.optimisers import make_optimiser
-from imagetree.training.randomness import permutation
 from imagetree.training.resident import resident_where_it_fits
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
     from imagetree.training.config import TrainConfig
     from imagetree.training.runs import Run
-
-_NUM_FOR_MEAN = 512
 
 
 class TrainingState:
@@ -75,8 +71,10 @@ class TrainingState:
         self.errors: list[float] = []
         self.bad: dict[int, str] = {}
         checkpoint = load_checkpoint(run.checkpoint_path) if run.checkpoint_path.exists() else None
+        self.axes = None if checkpoint is None else checkpoint.axes
         if checkpoint is None:
-            self.mean, self.std = _channel_statistics(images, config.seed)
+            colours = measure_colours(images, config.seed)
+            self.mean, self.std, self.axes = colours
             network = AlexNet(config.network, len(wnids), config.input_size, seed=config.seed)
         else:
             self._check(checkpoint)
@@ -154,6 +152,7 @@ class TrainingState:
                 int(misses),
                 self.average.tensors if self.average else {},
                 self.average.num_updates if self.average else 0,
+                self.axes,
             ),
         )
         self.saved_at = time.monotonic()
@@ -163,6 +162,11 @@ class TrainingState:
         asked, there = self.run.config.architecture, checkpoint.config.architecture
         if asked != there:
             raise TrainingError(f"{path}: holds {there!r} (expected {asked!r})")
+        if self.run.config.network != checkpoint.config.network:
+            raise TrainingError(
+                f"{path}: holds {there!r} with another activation, norm, pooling, number of towers "
+                "or rate of dropout"
+            )
         if checkpoint.wnids != self.wnids:
             raise TrainingError(f"{path}: was trained on other classes than {self.run.challenge}")
         if checkpoint.num_steps != self.num_steps:
@@ -195,29 +199,3 @@ def _check_shares(config: TrainConfig, world: World, num_images: int) -> None:
             f"{config.accumulate} parts of two images or more",
             hint=f"choose --batch-size as a multiple of {2 * world.size * config.accumulate}",
         )
-
-
-def _channel_statistics(
-    images: Images, seed: int
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of R, G, B over some hundred training images."""
-    sums, count = np.zeros((2, 3)), 0
-    for index in permutation(len(images.labels), seed)[:_NUM_FOR_MEAN]:
-        try:
-            pixels = (
-                read_picture(images.reader, images.rows[index]).reshape(-1, 3).astype(np.float64)
-            )
-        except DatabaseError:
-            continue
-        sums += pixels.sum(0), np.square(pixels).sum(0)
-        count += len(pixels)
-    if count == 0:
-        raise TrainingError(
-            "none of the first training images can be decoded",
-            hint="list the bad images: imagetree database check --database PATH",
-        )
-    mean = sums[0] / count
-    std = np.sqrt(np.maximum(sums[1] / count - np.square(mean), 1.0))
-    red, green, blue = (round(float(value), 3) for value in mean)
-    red_std, green_std, blue_std = (round(float(value), 3) for value in std)
-    return (red, green, blue), (red_std, green_std, blue_std)

@@ -10,6 +10,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from imagetree.errors import TrainingError
+from imagetree.training.colour import colour_shifts
 from imagetree.training.device import autocast, normalise
 from imagetree.training.mixing import mix_batch, mixed_loss
 from imagetree.training.optimisers import set_learning_rate
@@ -37,7 +38,8 @@ def train_step(state: TrainingState, batch: Batch | DeviceBatch) -> float:
     config, optimiser = state.run.config, state.optimiser
     set_learning_rate(optimiser, config.learning_rate(state.step, state.num_steps, state.errors))
     torch.manual_seed(mix(config.seed, state.step) >> 1)  # dropout depends on the step alone
-    x = normalise(batch.pixels, state.device, state.mean, state.std)
+    shifts = colour_shifts(state.axes, config, state.step // state.steps_per_epoch, batch.indices)
+    x = normalise(batch.pixels, state.device, state.mean, state.std, shifts=shifts)
     labels = torch.from_numpy(batch.labels).to(state.device)
     x, others, share = mix_batch(x, labels, config, state.step)
     optimiser.zero_grad(set_to_none=True)

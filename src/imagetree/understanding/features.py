@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from imagetree.alexnet.layers import Conv, FullyConnected, Relu
+from imagetree.alexnet.layers import Conv, FullyConnected, Relu, Tanh
 from imagetree.errors import TrainingError
 from imagetree.training.batches import eval_batch_bytes, iter_centre_batches
 from imagetree.training.device import autocast, normalise
@@ -68,7 +68,7 @@ def feature_layer(architecture: Architecture, name: str = LAST_HIDDEN) -> str:
         name: of the fully connected layer.
 
     Returns:
-        Its ReLU, behind the normalisation where there is one; itself for the last layer.
+        Its ReLU or tanh, behind the normalisation where there is one; itself for the last layer.
 
     Raises:
         TrainingError: no fully connected layer is called so.
@@ -85,7 +85,7 @@ def feature_layer(architecture: Architecture, name: str = LAST_HIDDEN) -> str:
         )
     names = [layer.name for layer in architecture.layers]
     for layer in architecture.layers[names.index(name) + 1 :]:
-        if isinstance(layer, Relu):
+        if isinstance(layer, Relu | Tanh):
             return layer.name
         if isinstance(layer, Conv | FullyConnected):
             break
