@@ -76,7 +76,7 @@ def test_an_imported_network_answers_a_challenge(
     assert imagetree("challenge", "score", challenge, run / "val.txt").status == 0
     photo = next(pets.rglob("*.JPEG"))
     found = json.loads(imagetree("recognize", run, photo, "--json").out)
-    assert {guess["wnid"] for guess in found[0]["guesses"]} == set(checkpoint.wnids)
+    assert {guess["wnid"] for guess in found["guesses"]} == set(checkpoint.wnids)
 
 
 def test_what_goes_out_comes_in_again(imagetree, tmp_path, network, classes):
