@@ -20,10 +20,9 @@ from imagetree.recognition.inputs import InputReader, Upcoming, read_file
 from imagetree.recognition.temperature import soften
 from imagetree.training.checkpoints import NAME, load_checkpoint, load_network
 from imagetree.training.crops import CentreCrop
-from imagetree.training.device import autocast, choose_device, normalise
-from imagetree.training.evaluate import View, predict
+from imagetree.training.device import choose_device
+from imagetree.training.evaluate import View, answer_squares, predict
 from imagetree.training.feeder import Feeder, num_bytes
-from imagetree.training.ten_crop import iter_ten_crops
 from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
@@ -249,7 +248,7 @@ class Recognizer:
         """
         multiplier = None if accuracy is None else self.multiplier(accuracy)
         for taken, filled in self._filled(inputs):
-            probabilities = self._calibrated(self._predict(filled.pixels))
+            probabilities = self._calibrated(answer_squares(self.network, filled.pixels, self.view))
             names = [each.name for each in taken]
             answers = self._answers(names, probabilities, filled.faults, k, multiplier)
             for found, pixels in zip(answers, filled.pixels, strict=True):
@@ -268,7 +267,7 @@ class Recognizer:
             Name, float64 (K,), and why it could not be read or None.
         """
         for taken, filled in self._filled(inputs):
-            rows = self._calibrated(self._predict(filled.pixels))
+            rows = self._calibrated(answer_squares(self.network, filled.pixels, self.view))
             for each, row, fault in zip(taken, rows, filled.faults, strict=True):
                 yield each.name, row, fault
 
@@ -289,17 +288,6 @@ class Recognizer:
                 yield [upcoming.take(number) for number in filled.indices.tolist()], filled
 
     @torch.no_grad()
-    def _predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        view, device = self.view, next(self.network.parameters()).device
-        squares = torch.from_numpy(pixels).to(device)
-        answers = []
-        for crop in [squares] if view.crops == 1 else iter_ten_crops(squares, view.size):
-            with autocast(device, view.precision):
-                logits = self.network(normalise(crop, device, view.mean, view.std))
-            answers.append(logits.float().softmax(1))
-        probabilities: NDArray[np.float32] = torch.stack(answers).mean(0).cpu().numpy()
-        return probabilities
-
     def _calibrated(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         return soften(probabilities, self.calibration.temperature if self.calibration else 1.0)
 

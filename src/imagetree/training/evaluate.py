@@ -86,7 +86,6 @@ def predict(
     """
     was_training = network.training
     network.eval()
-    device = next(network.parameters()).device
     probabilities, readable = [], []
     bad: list[BadImage] = []
     done = 0
@@ -95,7 +94,7 @@ def predict(
     owned = feeder or Feeder(images.reader, workers, eval_batch_bytes(view.side))
     try:
         for batch in iter_centre_batches(owned, images, view.side):
-            answer = _answer(network, torch.from_numpy(batch.pixels).to(device), view)
+            answer = answer_squares(network, batch.pixels, view)
             answer[~batch.is_readable] = 0.0
             probabilities.append(answer)
             readable.append(batch.is_readable)
@@ -110,12 +109,23 @@ def predict(
     return Predictions(np.concatenate(probabilities), np.concatenate(readable), tuple(bad))
 
 
-def _answer(network: AlexNet, pixels: torch.Tensor, view: View) -> NDArray[np.float32]:
-    """Probabilities of a batch of centred squares, uint8 (N, side, side, 3); float32 (N, K)."""
+def answer_squares(network: AlexNet, pixels: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+    """Probabilities of a batch of centred squares.
+
+    Args:
+        network: on its device, in evaluation mode.
+        pixels: uint8 (N, side, side, 3), RGB, with the view's side.
+        view: how they are shown.
+
+    Returns:
+        float32 (N, K).
+    """
+    device = next(network.parameters()).device
+    squares = torch.from_numpy(pixels).to(device)
     answers = []
-    for crop in [pixels] if view.crops == 1 else iter_ten_crops(pixels, view.size):
-        x = normalise(crop, pixels.device, view.mean, view.std)
-        with autocast(pixels.device, view.precision):
+    for crop in [squares] if view.crops == 1 else iter_ten_crops(squares, view.size):
+        x = normalise(crop, device, view.mean, view.std)
+        with autocast(device, view.precision):
             logits = network(x)
         answers.append(logits.float().softmax(1))
     answer: NDArray[np.float32] = torch.stack(answers).mean(0).cpu().numpy()

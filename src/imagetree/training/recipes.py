@@ -21,6 +21,7 @@ _OF_2012: dict[str, Any] = {
     "lr": 0.01,
     "warmup_share": 0.0,
     "nesterov": False,
+    "colour_noise": 0.1,
     "dropout": 0.5,
     "label_smoothing": 0.0,
     "crop": "window",
@@ -44,6 +45,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "chm": {
         **_OF_2012,
         "architecture": "chm",
+        "colour_scale": "deviation",
         "epochs": 92,
         "schedule": "steps",
         "lr_drops": (24 / 92, 51 / 92, 78 / 92),
