@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
 from imagetree.challenge.metrics import guesses_from_scores
 from imagetree.errors import TrainingError
@@ -287,7 +286,6 @@ class Recognizer:
             for filled in batches:
                 yield [upcoming.take(number) for number in filled.indices.tolist()], filled
 
-    @torch.no_grad()
     def _calibrated(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         return soften(probabilities, self.calibration.temperature if self.calibration else 1.0)
 

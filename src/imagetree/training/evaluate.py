@@ -66,7 +66,6 @@ class Predictions:
     bad: tuple[BadImage, ...]
 
 
-@torch.no_grad()
 def predict(
     network: AlexNet,
     images: Images,
@@ -109,6 +108,7 @@ def predict(
     return Predictions(np.concatenate(probabilities), np.concatenate(readable), tuple(bad))
 
 
+@torch.no_grad()
 def answer_squares(network: AlexNet, pixels: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
     """Probabilities of a batch of centred squares.
 
