@@ -47,11 +47,12 @@ def _settings_to_give() -> Any:
     return made
 
 
+_GIVEN = _settings_to_give()
 if TYPE_CHECKING:
     Settings = Any
 else:
-    Settings = _settings_to_give()
-NOTHING_GIVEN: Settings = _settings_to_give()()
+    Settings = _GIVEN
+NOTHING_GIVEN: Settings = _GIVEN()
 
 
 def train(
