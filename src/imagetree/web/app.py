@@ -15,7 +15,7 @@ from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException as HttpError
 
 from imagetree.database import Database, open_database
-from imagetree.web import content
+from imagetree.web import content, downloads, text_api
 from imagetree.web.security import SecurityHeaders
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     _add_twins(app, site)  # before the pages: /synset/{wnid} would match a twin's address
     _add_pages(app, site)
+    app.include_router(text_api.create_router(database))  # its lists lie below /download/
+    app.include_router(downloads.create_router(database, site.page))
     app.add_middleware(SecurityHeaders)
     return app
 

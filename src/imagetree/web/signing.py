@@ -55,17 +55,14 @@ class LinkSigner:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def sign(self, path: str, *, account: str, etag: str, now: float | None = None) -> str:
+    def sign(self, path: str, grant: Grant) -> str:
         """The key that opens a path.
 
         Args:
             path: of the address, without host and query.
-            account: whose it is; empty for a visitor without one.
-            etag: of what lies there.
-            now: seconds since 1970 UTC; the clock's if None.
+            grant: what it allows there.
         """
-        expires = int(time.time() if now is None else now) + LINK_SECONDS
-        return str(self._serializer(path).dumps(Grant(account, etag, expires)))
+        return str(self._serializer(path).dumps(grant))
 
     def check(self, path: str, key: str, *, now: float | None = None) -> Grant | None:
         """What a key allows at a path; None where it is forged, for another path, or expired."""

@@ -11,28 +11,29 @@ import hashlib
 import logging
 import re
 from collections import Counter, OrderedDict
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import anyio
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from imagetree.database import ImageReader, journal
+from imagetree.database import journal
 from imagetree.database.counting import current_counts
 from imagetree.errors import DatabaseError
-from imagetree.export.archive import TarPlan, iter_tar, plan_tar
-from imagetree.export.selection import Selection
+from imagetree.export.archive import iter_tar, plan_tar
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
-    from imagetree.database import Database
+    from imagetree.database import Database, ImageReader
     from imagetree.database.counting import Counts
     from imagetree.database.journal import SourceRow
+    from imagetree.export.archive import TarPlan
+    from imagetree.export.selection import Selection
 
 PIECE_BYTES = 1 << 20
 """Sent at a time: one hop between threads costs as much as reading a few hundred kilobytes."""
@@ -44,11 +45,17 @@ MAX_OF_ONE = 4
 """At a time for one account, or for one address without an account."""
 
 STALL_SECONDS = 60.0
+"""After which a receiver that takes no piece is given up."""
+
 _MAX_PLANS = 256
 _MAX_CHECKSUMS = 1024
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+_MAX_DIGITS = 18
 
 _log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class ByteRange(NamedTuple):
@@ -80,16 +87,63 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     found = _RANGE.fullmatch(header or "")
     if found is None or not any(found.groups()):
         return None
-    first, last = found.groups()
-    if not first:
-        asked = ByteRange(max(size - int(last), 0), size)
-    elif last and int(last) < int(first):
+    first, last = map(_number, found.groups())
+    if not found[1]:
+        asked = ByteRange(max(size - last, 0), size)
+    elif found[2] and last < first:
         return None
     else:
-        asked = ByteRange(int(first), min(int(last) + 1, size) if last else size)
+        asked = ByteRange(first, min(last + 1, size) if found[2] else size)
     if asked.start >= asked.stop:
-        raise ValueError(f"no byte of {header!r} is in a file of {size} bytes")
+        raise ValueError(f"no byte of the range is in a file of {size} bytes")
     return asked
+
+
+def _number(digits: str) -> int:
+    """Of a header; beyond any file where it has more digits than a file's size can have."""
+    digits = digits.lstrip("0")
+    return int(digits or 0) if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS
+
+
+def gather(pieces: Iterable[bytes], size: int = PIECE_BYTES) -> Generator[bytes, None, None]:
+    """The same bytes in pieces of at least a size, but for the last.
+
+    >>> list(gather([b"a", b"bc", b"d"], 2))
+    [b'abc', b'd']
+    """
+    waiting: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        waiting.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(waiting)
+            waiting.clear()
+            length = 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+class _Recent(Generic[K, V]):
+    """The values that were put last.
+
+    Args:
+        most: values that are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        return self._values.get(key)
+
+    def put(self, key: K, value: V) -> V:
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+        return value
 
 
 class _State(NamedTuple):
@@ -112,10 +166,10 @@ class Plans:
     """
 
     def __init__(self, database: Database, reader: ImageReader) -> None:
-        self.database = database
-        self.reader = reader
-        self._kept: OrderedDict[Selection, tuple[_State, TarPlan]] = OrderedDict()
-        self._checksums: OrderedDict[str, str] = OrderedDict()
+        self._database = database
+        self._reader = reader
+        self._plans: _Recent[Selection, tuple[_State, TarPlan]] = _Recent(_MAX_PLANS)
+        self._checksums: _Recent[str, str] = _Recent(_MAX_CHECKSUMS)
         self._planning = Lock()
         self._hashing = Lock()
 
@@ -127,11 +181,20 @@ class Plans:
         """
         with self._planning:  # many that ask at once cost one plan
             state = self._state()
-            kept = self._kept.get(selection)
+            kept = self._plans.get(selection)
             if kept is None or not kept[0].is_same(state):
-                kept = (state, plan_tar(self.database, self.reader, selection))
-                _keep(self._kept, selection, kept, _MAX_PLANS)
+                plan = plan_tar(self._database, self._reader, selection)
+                kept = self._plans.put(selection, (state, plan))
             return kept[1]
+
+    def pieces(self, plan: TarPlan, part: ByteRange | None = None) -> Generator[bytes, None, None]:
+        """The bytes of an archive, or of a part of it, in pieces of a mebibyte.
+
+        Raises:
+            DatabaseError: an image cannot be read, or is no longer as it was planned.
+        """
+        start, stop = part or ByteRange(0, plan.size)
+        return gather(iter_tar(self._database, self._reader, plan, start, stop))
 
     def checksum(self, plan: TarPlan) -> str:
         """SHA-256 of an archive, as 64 hexadecimal digits; all of it is read for that, once.
@@ -140,20 +203,18 @@ class Plans:
             DatabaseError: an image cannot be read, or is no longer as it was planned.
         """
         with self._hashing:
-            if plan.etag not in self._checksums:
-                digest = hashlib.sha256()
-                for piece in iter_tar(self.database, self.reader, plan):
-                    digest.update(piece)
-                _keep(self._checksums, plan.etag, digest.hexdigest(), _MAX_CHECKSUMS)
-            return self._checksums[plan.etag]
+            known = self._checksums.get(plan.etag)
+            if known is not None:
+                return known
+            digest = hashlib.sha256()
+            for piece in self.pieces(plan):
+                digest.update(piece)
+            return self._checksums.put(plan.etag, digest.hexdigest())
 
     def _state(self) -> _State:
-        with self.database.reading() as connection:
-            counts = current_counts(self.database, connection)
-        return _State(counts, journal.sources(self.database))
-
-
-def _keep[K, V](kept: OrderedDict[K, V], key: K, value: V, most: int) -> None: ...
+        with self._database.reading() as connection:
+            counts = current_counts(self._database, connection)
+        return _State(counts, journal.sources(self._database))
 
 
 @dataclass
@@ -177,6 +238,16 @@ class Slots:
             self._taken[holder] += is_free
             self._taken += Counter()  # forgets those who hold none
             return is_free
+
+    @contextmanager
+    def held(self, holder: str) -> Iterator[bool]:
+        """Take a slot for a while; gives False where there is none."""
+        is_taken = self.take(holder)
+        try:
+            yield is_taken
+        finally:
+            if is_taken:
+                self.give_back(holder)
 
     def give_back(self, holder: str) -> None:
         """Give a slot back."""
@@ -213,17 +284,34 @@ class TarResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, or say that there are too many downloads."""
-        if not self._slots.take(self._holder):
-            text = "too many downloads at a time: try again when one is done\n"
-            refusal = PlainTextResponse(text, 429, {"Retry-After": "30"})
-            await refusal(scope, receive, send)
-            return
-        try:
-            await super().__call__(scope, receive, send)
-        except (DatabaseError, TimeoutError) as error:
-            _log.warning("%s: broken off: %s", scope["path"], error)
-        finally:
-            self._slots.give_back(self._holder)
+        with self._slots.held(self._holder) as is_taken:
+            if not is_taken:
+                await too_many()(scope, receive, send)
+                return
+            try:
+                await super().__call__(scope, receive, send)
+            except (DatabaseError, TimeoutError) as error:
+                reason = str(error) or f"nothing was taken for {STALL_SECONDS:g} s"
+                _log.warning("%s: broken off: %s", scope["path"], reason)
+            finally:
+                with anyio.CancelScope(shield=True):  # the receiver may have gone
+                    await anyio.to_thread.run_sync(self._pieces.close)
 
     async def stream_response(self, send: Send) -> None:
-        """Send the head, then piece after piece as fast as they are taken."""
+        """Send the head, then each piece when the one before was taken.
+
+        Raises:
+            TimeoutError: a piece was not taken in time.
+        """
+        head = {"type": "http.response.start", "status": self.status_code}
+        await send({**head, "headers": self.raw_headers})
+        async for piece in self.body_iterator:
+            with anyio.fail_after(STALL_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def too_many() -> PlainTextResponse:
+    """The refusal where no slot is free."""
+    text = "too many downloads at a time: go on when one is done\n"
+    return PlainTextResponse(text, 429, {"Retry-After": "30"})
