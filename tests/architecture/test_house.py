@@ -22,6 +22,7 @@ FLOORS = (
     "curation",
     "export",
     "challenge",
+    "leaderboard",
     "alexnet",
     "training",
     "recognition",

@@ -67,7 +67,11 @@ def start(folder: Path, processes: int, **changes: object) -> subprocess.Popen[s
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    _, errors = process.communicate(timeout=300)
+    try:
+        _, errors = process.communicate(timeout=900)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 0, errors
 
 
@@ -110,7 +114,7 @@ def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_rank_is_started_again(tmp_path: Path) -> None:
     """Both go on from the checkpoint and end with the bits of a run that nobody disturbed."""
-    changes = {"checkpoint_minutes": 1e-6, "epochs": 6}
+    changes = {"checkpoint_minutes": 0.01, "epochs": 4, "batch_size": 4}
     finish(start(tmp_path / "calm", 2, **changes))
     process = start(tmp_path / "killed", 2, **changes)
     checkpoint = tmp_path / "killed" / "run" / "checkpoint.safetensors"

@@ -33,6 +33,7 @@ for _name, _target in (
     ("votes", "votes:app"),
     ("export", "export:app"),
     ("challenge", "challenge:app"),
+    ("leaderboard", "leaderboard:app"),
     ("kit", "kit:app"),
     ("alexnet", "alexnet:app"),
     ("weights", "weights:app"),

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest step of `imagetree.migrations`, which these tables are."""
 FORMAT = "imagetree database"
 
@@ -162,6 +163,90 @@ release_synsets = Table(
     Column("num_images", Integer, nullable=False),
     Column("sha256", LargeBinary(32), nullable=False),  # of its names
     Column("names", LargeBinary, nullable=False),  # sorted, a line each, compressed by zlib
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("key", Name, nullable=False, unique=True),  # the name without its case and form
+    Column("members", String, nullable=False),
+    Column("account_id", Integer),  # of the site that keeps accounts; NULL where there is none
+    Column("created_at", String, nullable=False),  # UTC, ISO 8601
+)
+
+leaderboards = Table(
+    "leaderboards",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Name, nullable=False, unique=True),
+    Column("title", String, nullable=False),
+    Column("challenge", String, nullable=False),  # absolute path of its folder
+    Column("version", String, nullable=False),  # of the challenge; it never changes
+    Column("split", String, nullable=False),
+    Column("num_images", Integer, nullable=False),  # in the split
+    Column("num_classes", Integer, nullable=False),
+    Column("entries_folder", String, nullable=False),  # absolute path, where files are kept
+    Column("weekly_limit", Integer, nullable=False),  # entries of a team in seven days
+    Column("rank_k", Integer, nullable=False),  # guesses that count for the rank
+    Column("shows_classes", Boolean, nullable=False),  # figures by class before it is closed
+    Column("opened_at", String, nullable=False),  # UTC, ISO 8601
+    Column("closed_at", String),  # NULL while it is open
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("board_id", Integer, ForeignKey("leaderboards.id"), nullable=False),
+    Column("team_id", Integer, ForeignKey("teams.id"), nullable=False),
+    Column("title", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("method", String, nullable=False),
+    Column("uses_extra_data", Boolean, nullable=False),
+    Column("who", String, nullable=False),
+    Column("submitted_at", String, nullable=False),  # UTC, ISO 8601
+    Column("file_name", String, nullable=False),  # as it was sent
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),  # of the file, and its name where it is kept
+    Column("format", String, nullable=False),  # that it was read in
+    Column("labels", String),  # a kind of labels it was read with; NULL for the file's own
+    Column("equal_to", Integer, ForeignKey("entries.id")),  # the first entry of the same bytes
+    Column("withdrawn_at", String),  # UTC, ISO 8601; NULL while it stands
+    # also the index by which the entries of a board, and of a team on it, are found
+    UniqueConstraint("board_id", "team_id", "sha256"),
+)
+
+entry_scores = Table(  # of an entry at k guesses; the newest row counts, older ones are kept
+    "entry_scores",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("entry_id", Integer, ForeignKey("entries.id"), nullable=False, index=True),
+    Column("k", SmallInteger, nullable=False),
+    Column("num_misses", Integer, nullable=False),
+    Column("error", Double, nullable=False),
+    Column("error_low", Double, nullable=False),
+    Column("error_high", Double, nullable=False),
+    Column("hierarchical_error", Double, nullable=False),  # levels
+    Column("hierarchical_low", Double, nullable=False),
+    Column("hierarchical_high", Double, nullable=False),
+    Column("misses", LargeBinary, nullable=False),  # a bit for each image; never shown
+    Column("scorer", String, nullable=False),  # the version that computed it
+    Column("scored_at", String, nullable=False),  # UTC, ISO 8601
+)
+
+leaderboard_log = Table(  # what was done, by whom; rows are never changed
+    "leaderboard_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", String, nullable=False),  # UTC, ISO 8601
+    Column("board_id", Integer, ForeignKey("leaderboards.id"), index=True),
+    Column("team_id", Integer, ForeignKey("teams.id")),
+    Column("entry_id", Integer, ForeignKey("entries.id")),
+    Column("who", String, nullable=False),
+    Column("action", String, nullable=False),  # an Action
+    Column("note", String, nullable=False),
 )
 
 
