@@ -14,14 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from imagetree.curation.removal import hide_synset, remove_images
 from imagetree.database import import_source, open_database
 from imagetree.export.archive import write_tar
 from imagetree.export.selection import Selection
-from imagetree.web import downloads, tars
+from imagetree.web import tars
 from imagetree.web.app import create_app
 from imagetree.web.settings import Settings
 from imagetree.web.signing import Grant, LinkSigner, load_secret
@@ -233,16 +232,11 @@ class AccountsGate:
 
 @pytest.fixture
 def gated(site_place):
-    """The downloads alone, for those with accounts."""
-    with open_database(site_place) as database:
-        app = FastAPI()
-
-        def page(request, name, values):
-            raise AssertionError(name)
-
-        app.include_router(downloads.create_router(database, page, AccountsGate()))
-        with TestClient(app) as client:
-            yield client
+    """The downloads, for those with accounts."""
+    app = create_app(Settings(str(site_place)))
+    app.state.site.gate = AccountsGate()
+    with TestClient(app) as client:
+        yield client
 
 
 def test_links_are_for_who_accepted_the_terms(gated):

@@ -13,7 +13,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
@@ -23,7 +23,6 @@ from imagetree.database.counting import current_counts
 from imagetree.errors import DatabaseError
 from imagetree.export.selection import Selection
 from imagetree.web import text_api
-from imagetree.web.gate import Gate, OpenGate
 from imagetree.web.signing import LINK_SECONDS, Grant, LinkSigner, load_secret, secret_folder
 from imagetree.web.tars import Plans, Slots, TarResponse, parse_range, too_many
 from imagetree.wordnet import load_nouns
@@ -31,8 +30,9 @@ from imagetree.wordnet import load_nouns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from imagetree.database import Database
     from imagetree.export.archive import TarPlan
+    from imagetree.web.gate import Gate
+    from imagetree.web.site import Site
 
 _NAME = re.compile(r"(n[0-9]{8})(_subtree)?")
 _TEXT_API = {
@@ -45,13 +45,6 @@ _TEXT_API = {
 
 _Key = Annotated[str, Query(max_length=1000, description="of the link")]
 _Subtree = Annotated[bool, Query(description="with all synsets below it")]
-
-
-class Page(Protocol):
-    """Shows a template with values; the site's."""
-
-    def __call__(self, request: Request, name: str, values: dict[str, Any]) -> Response:
-        """The page."""
 
 
 class Archive(NamedTuple):
@@ -95,11 +88,15 @@ def parse_archive(name: str) -> Archive | None:
 class _Downloads:
     """What the answers are made from."""
 
-    database: Database
+    site: Site
     plans: Plans
     signer: LinkSigner
-    gate: Gate
     slots: Slots
+
+    @property
+    def gate(self) -> Gate:
+        """Who may download."""
+        return self.site.gate
 
     def holder(self, request: Request, account: str = "") -> str:
         """Whose slots a request takes."""
@@ -124,8 +121,9 @@ class _Downloads:
         }
 
     def _offer(self, archive: Archive) -> dict[str, Any]:
-        with self.database.reading() as connection:
-            within = current_counts(self.database, connection)
+        database = self.site.database
+        with database.reading() as connection:
+            within = current_counts(database, connection)
         within = within.of([archive.wnid], subtree=archive.subtree)
         return {
             "name": archive.name,
@@ -249,17 +247,15 @@ class _Downloads:
         return PlainTextResponse(f"{digest}  {archive.name}\n")
 
 
-def create_router(database: Database, page: Page, gate: Gate | None = None) -> APIRouter:
+def create_router(site: Site) -> APIRouter:
     """The pages of downloads, their JSON twins and the archives.
 
-    Args:
-        database: what can be downloaded; its images are opened here and closed with the site.
-        page: shows a template.
-        gate: who may download; everybody if None.
+    The images' archives are opened here and closed with the site.
 
     Raises:
         DatabaseError: the secret of the links cannot be made or read.
     """
+    database = site.database
     reader = ImageReader(database)
 
     @asynccontextmanager
@@ -269,10 +265,10 @@ def create_router(database: Database, page: Page, gate: Gate | None = None) -> A
 
     router = APIRouter(lifespan=lifespan)
     signer = LinkSigner(load_secret(secret_folder(database)))
-    downloads = _Downloads(database, Plans(database, reader), signer, gate or OpenGate(), Slots())
+    downloads = _Downloads(site, Plans(database, reader), signer, Slots())
     _add_archives(router, downloads)  # before the pages: {wnid} would match an archive's address
     _add_twins(router, downloads)
-    _add_pages(router, downloads, page)
+    _add_pages(router, downloads, site)
     return router
 
 
@@ -363,18 +359,18 @@ def _add_twins(router: APIRouter, downloads: _Downloads) -> None:
         return downloads.link(request, Archive(_noun(wnid), subtree))
 
 
-def _add_pages(router: APIRouter, downloads: _Downloads, page: Page) -> None:
+def _add_pages(router: APIRouter, downloads: _Downloads, site: Site) -> None:
     @router.get("/download", include_in_schema=False)
     def overview(request: Request, wnid: str = "") -> Response:
         if wnid.strip() in load_nouns():  # typed into the page's form
             return RedirectResponse(f"/download/{wnid.strip()}", 303)
-        return page(request, "downloads.html", {**_overview(), "asked": wnid})
+        return site.page(request, "downloads.html", {**_overview(), "asked": wnid})
 
     @router.get("/download/{wnid}", include_in_schema=False)
     def synset(request: Request, wnid: str) -> Response:
-        return page(request, "downloads_synset.html", downloads.synset(request, _noun(wnid)))
+        return site.page(request, "downloads_synset.html", downloads.synset(request, _noun(wnid)))
 
     @router.get("/download/{wnid}/link", include_in_schema=False)
     def link(request: Request, wnid: str, subtree: _Subtree = False) -> Response:
         found = downloads.link(request, Archive(_noun(wnid), subtree))
-        return page(request, "downloads_link.html", found)
+        return site.page(request, "downloads_link.html", found)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -11,8 +15,12 @@ class Settings:
 
     Args:
         database: path of a SQLite file or a PostgreSQL URL.
+        run: a trained run, with which uploaded photos are recognised; None: no network is shown.
         page_size: images named on a page.
+        max_body: bytes of the largest request that is read.
     """
 
     database: str
+    run: Path | None = None
     page_size: int = 60
+    max_body: int = 32 << 20

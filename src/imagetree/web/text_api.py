@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from imagetree.database import Database, ImageRow
+    from imagetree.web.site import Site
 
 _PAGE_ROWS = 5_000
 _PIECE_BYTES = 1 << 16
@@ -103,16 +104,12 @@ def available_lists() -> dict[str, TextList]:
     return {name: each for name, each in LISTS.items() if has_gloss or name != "gloss.txt"}
 
 
-def create_router(database: Database) -> APIRouter:
-    """The text API and the lists of a database.
-
-    Args:
-        database: whose images are listed.
-    """
+def create_router(site: Site) -> APIRouter:
+    """The text API and the lists of a site's database."""
     router = APIRouter(default_response_class=PlainTextResponse)
-    _add_synset_answers(router, database)
+    _add_synset_answers(router, site.database)
     _add_wordnet_answers(router)
-    _add_lists(router, database)
+    _add_lists(router, site.database)
     return router
 
 
