@@ -1,11 +1,13 @@
-"""Several processes train as one: the same curve, and each image once."""
+"""Several processes train as one: the same curve, each image once, and no rank's end is the end."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +109,25 @@ def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
     for name, tensor in weights[0].items():
         scale = np.abs(tensor).max()
         assert np.abs(tensor - weights[1][name]).max() <= 1e-4 * scale, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_killed_rank_is_started_again(tmp_path: Path, rank: int) -> None:
+    """Both go on from the checkpoint and end with the bits of a run that nobody disturbed."""
+    changes = {"checkpoint_minutes": 0.01, "epochs": 4, "batch_size": 4}
+    finish(start(tmp_path / "calm", 2, **changes))
+    process = start(tmp_path / "killed", 2, **changes)
+    checkpoint = tmp_path / "killed" / "run" / "checkpoint.safetensors"
+    while not checkpoint.exists():
+        time.sleep(0.05)
+        assert process.poll() is None
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ranks = [pid for pid in children if "script.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    os.kill(int(ranks[rank]), signal.SIGKILL)
+    finish(process)
+    calm, killed = (
+        load_file(tmp_path / name / "run" / "checkpoint.safetensors") for name in ("calm", "killed")
+    )
+    assert calm.keys() == killed.keys()
+    assert all(np.array_equal(calm[name], killed[name]) for name in calm)
