@@ -1,8 +1,9 @@
 """Worker processes that fill batches in memory that all of them share.
 
 Threads would wait for each other: decoding a small JPEG takes 0.15 ms, in which the interpreter's
-lock changes hands six times; two of them reach 60 % of what two processes do (docs/log.md). A batch
-is filled by one worker, and nothing but its list of images and of faults goes through a pipe.
+lock changes hands six times; two of them reach 60 % of what two processes do (docs/log.md). Nothing
+but lists of images and of faults goes through a pipe. All workers fill a part of each batch: the
+threads of a step wait for the slowest of them, so that time taken from all cores alike costs least.
 
 A script that makes a feeder guards its beginning by `if __name__ == "__main__":`, as for all of
 Python's processes.
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from imagetree.training.crops import Crop
 
 _NUM_CHANNELS = 3
+_Faults = Future[list[str | None]]
+"""Of one part of a batch: for each image None, or why it could not be decoded."""
 
 
 class Filled(NamedTuple):
@@ -66,6 +69,7 @@ class Feeder(Closable):
     def __init__(self, reader: Reader, workers: int, batch_bytes: int) -> None:
         self._reader = reader
         self._batch_bytes = batch_bytes
+        self._num_workers = workers
         self._num_slots = workers + 2 if workers else 1  # being filled, ready, and handed out
         self._pool: ProcessPoolExecutor | None = None
         size = self._num_slots * batch_bytes
@@ -100,9 +104,7 @@ class Feeder(Closable):
             TrainingError: a worker was killed.
         """
         slots = itertools.cycle(range(0, self._num_slots * self._batch_bytes, self._batch_bytes))
-        ahead: deque[tuple[NDArray[np.uint8], NDArray[np.int64], Future[list[str | None]]]] = (
-            deque()
-        )
+        ahead: deque[tuple[NDArray[np.uint8], NDArray[np.int64], list[_Faults]]] = deque()
         try:
             for offset, indices in zip(slots, batches, strict=False):
                 shape = (len(indices), size, size, _NUM_CHANNELS)
@@ -117,8 +119,8 @@ class Feeder(Closable):
             while ahead:
                 yield _done(*ahead.popleft())
         finally:
-            for _, _, future in ahead:  # the next iterator's batches must not be overwritten
-                if not future.cancel():
+            for future in itertools.chain.from_iterable(parts for _, _, parts in ahead):
+                if not future.cancel():  # the next iterator's batches must not be overwritten
                     future.exception()
 
     def refill(self, filled: Filled, place: int, draw: Draw, crop: Crop) -> str | None:
@@ -131,22 +133,32 @@ class Feeder(Closable):
 
     def _fill(
         self, offset: int, shape: tuple[int, ...], draws: list[Draw], crop: Crop
-    ) -> Future[list[str | None]]:
-        if self._pool:
-            try:
-                return self._pool.submit(_work, offset, shape, draws, crop)
-            except BrokenProcessPool as error:
-                raise _killed() from error
-        future: Future[list[str | None]] = Future()
-        future.set_result(fill(self._at(offset, shape), draws, crop, self._reader))
-        return future
+    ) -> list[_Faults]:
+        if self._pool is None:
+            done: _Faults = Future()
+            done.set_result(fill(self._at(offset, shape), draws, crop, self._reader))
+            return [done]
+        bounds = np.linspace(0, len(draws), self._num_workers + 1).astype(int)
+        try:
+            return [
+                self._pool.submit(
+                    _work,
+                    offset + num_bytes(int(first), shape[1]),
+                    (int(end - first), *shape[1:]),
+                    draws[first:end],
+                    crop,
+                )
+                for first, end in itertools.pairwise(bounds)
+                if end > first
+            ]
+        except BrokenProcessPool as error:
+            raise _killed() from error
 
 
-def _done(
-    pixels: NDArray[np.uint8], indices: NDArray[np.int64], future: Future[list[str | None]]
-) -> Filled:
+def _done(pixels: NDArray[np.uint8], indices: NDArray[np.int64], parts: list[_Faults]) -> Filled:
     try:
-        return Filled(pixels, indices, future.result())
+        faults = itertools.chain.from_iterable(part.result() for part in parts)
+        return Filled(pixels, indices, list(faults))
     except BrokenProcessPool as error:
         raise _killed() from error
 
