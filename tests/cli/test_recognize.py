@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from imagetree.recognition.calibration import NAME, load_calibration
+from imagetree.training.runs import load_run
 
 from .untrained import WNIDS, make_run
 
@@ -165,6 +166,21 @@ def test_calibration_changes_probabilities_and_can_be_left_out(
     assert [g["wnid"] for g in with_it["guesses"]] == [g["wnid"] for g in without["guesses"]]
     chances = [each["guesses"][0]["probability"] for each in (with_it, without)]
     assert chances[0] != pytest.approx(chances[1], abs=1e-6)
+
+
+def test_submission_with_all_probabilities(hedged, imagetree, tmp_path) -> None:
+    """It has the error of the one as text, and scoring tells how far it is calibrated."""
+    challenge = load_run(hedged).challenge
+    scores = []
+    for name in ("val.txt", "val.jsonl"):
+        assert imagetree("challenge", "run", hedged, "--output", tmp_path / name).status == 0
+        said = imagetree("challenge", "score", challenge, tmp_path / name, "--json")
+        scores.append(json.loads(said.out))
+    assert scores[0]["top"] == scores[1]["top"]
+    assert scores[0]["calibration"] is None
+    line, *_ = (tmp_path / "val.jsonl").read_text().splitlines()
+    assert sum(json.loads(line)["scores"].values()) == pytest.approx(1, abs=1e-6)
+    assert 0 <= scores[1]["calibration"]["error"] <= 1
 
 
 def test_stale_calibration_is_refused(hedged, photographs, imagetree) -> None:

@@ -154,7 +154,9 @@ def run(
     Args:
         run: folder of the run.
         split: train, minival or val.
-        output: file to write; RUN/SPLIT.txt if not given.
+        output: file to write; RUN/SPLIT.txt if not given. With the ending .jsonl it has the
+            probabilities of all classes, calibrated where `imagetree hedge` has been (for one
+            crop alone), from which challenge score says how well they mean what they say.
         crops: views of an image: the centre alone, or ten whose probabilities are averaged.
         database: where the images are; the run's own if not given.
     """
@@ -165,7 +167,7 @@ def run(
     from imagetree.training.runs import load_run
 
     loaded = load_run(run)
-    recognizer = Recognizer.load(loaded.checkpoint_path)
+    recognizer = Recognizer.load(loaded.checkpoint_path, calibrated=crops == 1)
     view = dataclasses.replace(recognizer.view, crops=crops)
     recognizer = dataclasses.replace(recognizer, view=view)
     challenge = load_challenge(loaded.challenge)

@@ -201,7 +201,7 @@ class Recognizer:
             float64 (N, K), rows of zeros for those that cannot be read; and why, by their index.
         """
         found = predict(self.network, images, self.view)
-        return self._calibrated(found.probabilities), {bad.index: bad.reason for bad in found.bad}
+        return self.calibrated(found.probabilities), {bad.index: bad.reason for bad in found.bad}
 
     def recognize(
         self, images: Images, k: int = 5, *, accuracy: float | None = None
@@ -247,7 +247,7 @@ class Recognizer:
         """
         multiplier = None if accuracy is None else self.multiplier(accuracy)
         for taken, filled in self._filled(inputs):
-            probabilities = self._calibrated(answer_squares(self.network, filled.pixels, self.view))
+            probabilities = self.calibrated(answer_squares(self.network, filled.pixels, self.view))
             names = [each.name for each in taken]
             answers = self._answers(names, probabilities, filled.faults, k, multiplier)
             for found, pixels in zip(answers, filled.pixels, strict=True):
@@ -266,7 +266,7 @@ class Recognizer:
             Name, float64 (K,), and why it could not be read or None.
         """
         for taken, filled in self._filled(inputs):
-            rows = self._calibrated(answer_squares(self.network, filled.pixels, self.view))
+            rows = self.calibrated(answer_squares(self.network, filled.pixels, self.view))
             for each, row, fault in zip(taken, rows, filled.faults, strict=True):
                 yield each.name, row, fault
 
@@ -286,7 +286,8 @@ class Recognizer:
             for filled in batches:
                 yield [upcoming.take(number) for number in filled.indices.tolist()], filled
 
-    def _calibrated(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    def calibrated(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities at the run's temperature; the same where none was found."""
         return soften(probabilities, self.calibration.temperature if self.calibration else 1.0)
 
     def _answers(
