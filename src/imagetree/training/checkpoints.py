@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import torch
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imagetree.training.device import Mean
 
 FORMAT = 1
 NAME = "checkpoint.safetensors"
 _KEY = "imagetree"
+_MEAN_IMAGE = "mean.image"
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Checkpoint:
         average: running mean of the network's tensors; empty where none is kept, or once finished.
         num_averaged: updates that the mean is of.
         axes: of the training images' colours; None in a file that does not say.
+        mean_image: of the training images, float32 (S, S, 3); None where it is not subtracted.
     """
 
     config: TrainConfig
@@ -64,6 +70,12 @@ class Checkpoint:
     average: Mapping[str, torch.Tensor] = field(repr=False, default_factory=dict)
     num_averaged: int = 0
     axes: ColourAxes | None = None
+    mean_image: NDArray[np.float32] | None = field(repr=False, default=None)
+
+    @property
+    def subtracted(self) -> Mean:
+        """What is subtracted from an image: the mean image where there is one."""
+        return self.mean if self.mean_image is None else self.mean_image
 
     @property
     def is_finished(self) -> bool:
@@ -86,6 +98,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         )
         for name, tensor in group.items()
     }
+    if checkpoint.mean_image is not None:
+        tensors[_MEAN_IMAGE] = torch.from_numpy(checkpoint.mean_image)
     described = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
@@ -121,7 +135,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
                 "momentum": {},
                 "average": {},
             }
+            mean_image = None
             for key in file.keys():  # noqa: SIM118 (not a mapping)
+                if key == _MEAN_IMAGE:
+                    mean_image = _image(file.get_tensor(key))
+                    continue
                 prefix, _, name = key.partition(".")
                 groups[prefix][name] = file.get_tensor(key)
         return Checkpoint(
@@ -135,6 +153,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             num_misses=int(described.get("num_misses", 0)),
             num_averaged=int(described.get("num_averaged", 0)),
             axes=_axes(described.get("axes")),
+            mean_image=mean_image,
             **groups,
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -183,6 +202,13 @@ def _axes(values: Any) -> ColourAxes | None:
     (a, b, c), (d, e, f), (g, h, i) = (map(float, vector) for vector in directions)
     first, second, third = map(float, variances)
     return ColourAxes((first, second, third), ((a, b, c), (d, e, f), (g, h, i)))
+
+
+def _image(tensor: torch.Tensor) -> NDArray[np.float32]:
+    if tensor.ndim != 3 or tensor.shape[2] != 3 or tensor.dtype != torch.float32:
+        raise ValueError(f"a mean image of {tensor.dtype} {tuple(tensor.shape)}")
+    found: NDArray[np.float32] = tensor.numpy()
+    return found
 
 
 def _described(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:

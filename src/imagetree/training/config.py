@@ -76,6 +76,9 @@ class TrainConfig:
             in the paper, 0 for none.
         colour_scale: what the noise of an axis is multiplied by: its eigenvalue, the variance of
             pixels in 0..1, as in the paper, or its standard deviation as in the code of 2012.
+        jitter: most by which brightness, contrast and saturation differ from one; 0 for none.
+        mean_image: subtract the mean image of the training set, as the paper does, and not the
+            mean of each channel.
         seed: of initial weights, order, crops, flips and dropout.
         precision: bf16 computes convolutions and matrix products in bfloat16; weights stay fp32.
         workers: processes that read and decode images.
@@ -115,6 +118,8 @@ class TrainConfig:
     window_share: float = 224 / 256
     colour_noise: float = 0.0
     colour_scale: Literal["eigenvalue", "deviation"] = "eigenvalue"
+    jitter: float = 0.0
+    mean_image: bool = False
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "bf16"
     workers: int = 2
@@ -137,7 +142,7 @@ class TrainConfig:
             _check(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("lr", "checkpoint_minutes"):
             _check(self, name, getattr(self, name) > 0, "above 0")
-        for name in ("start_share", "warmup_share", "momentum", "label_smoothing"):
+        for name in ("start_share", "warmup_share", "momentum", "label_smoothing", "jitter"):
             _check(self, name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
         _check(self, "dropout", self.dropout is None or 0 <= self.dropout < 1, "in [0, 1)")
         _check(self, "min_crop_area", 0 < self.min_crop_area <= 1, "in (0, 1]")

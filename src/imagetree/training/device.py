@@ -6,12 +6,16 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch.nn import functional
 
 from imagetree.errors import TrainingError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Mean = tuple[float, float, float] | NDArray[np.float32]
+    """What is subtracted from pixels: a value for each channel, or an image (S, S, 3)."""
 
 
 def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -40,7 +44,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 def normalise(
     pixels: NDArray[np.uint8] | torch.Tensor,
     device: torch.device,
-    mean: tuple[float, float, float],
+    mean: Mean,
     std: tuple[float, float, float],
     *,
     shifts: NDArray[np.float32] | None = None,
@@ -50,18 +54,34 @@ def normalise(
     Args:
         pixels: uint8 (N, H, W, 3); or float32, on the device, which is written over.
         device: where the result shall be.
-        mean: of each channel, 0..255.
+        mean: of each channel, 0..255; or the mean image, float32 (S, S, 3), resized to H x W.
         std: of each channel.
         shifts: added to every pixel of an image first; float32 (N, 3), None for nothing.
 
     Returns:
         float32 (N, 3, H, W), channels-last in memory: the axes are renamed, nothing is moved.
     """
-    raw = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels)
+    raw = on_device(pixels, device)
     width = raw.shape[2]
-    batch = raw.to(device).float().flatten(2)  # (N, H, 3 W): the loops inside are W times as long
+    batch = raw.flatten(2)  # (N, H, 3 W): the loops inside are W times as long
     if shifts is not None:
         batch.add_(torch.from_numpy(shifts).to(device).repeat(1, width)[:, None])
-    means, stds = (torch.tensor(each, device=device).repeat(width) for each in (mean, std))
-    batch.sub_(means).div_(stds)
+    stds = torch.tensor(std, device=device).repeat(width)
+    batch.sub_(_means(mean, raw.shape[1], width).to(device)).div_(stds)
     return batch.view(raw.shape).permute(0, 3, 1, 2)
+
+
+def on_device(pixels: NDArray[np.uint8] | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Pixels as float32 on the device; those that are so already are given back themselves."""
+    raw = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels)
+    return raw.to(device).float()
+
+
+def _means(mean: Mean, height: int, width: int) -> torch.Tensor:
+    """What is subtracted from the rows of an image; float32, (3 W,) or (H, 3 W)."""
+    if isinstance(mean, tuple):
+        return torch.tensor(mean).repeat(width)
+    image = torch.from_numpy(mean).permute(2, 0, 1)[None]
+    if image.shape[2:] != (height, width):
+        image = functional.interpolate(image, (height, width), mode="bilinear", antialias=True)
+    return image[0].permute(1, 2, 0).flatten(1)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imagetree.alexnet.network import AlexNet
+    from imagetree.training.device import Mean
 
 
 _FEW = 64
@@ -30,7 +31,7 @@ class View:
 
     Args:
         size: side in pixels of what the network sees.
-        mean: of each channel, 0..255.
+        mean: of each channel, 0..255; or the mean image, float32 (S, S, 3).
         std: of each channel.
         precision: bf16 or fp32.
         workers: processes that read and decode; few images are decoded without them.
@@ -39,7 +40,7 @@ class View:
     """
 
     size: int
-    mean: tuple[float, float, float]
+    mean: Mean
     std: tuple[float, float, float]
     precision: str = "bf16"
     workers: int = 2

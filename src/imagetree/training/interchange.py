@@ -45,6 +45,12 @@ def load_run_weights(folder: Path) -> Weights:
             "pooling or number of towers, which a file of weights cannot say",
             hint="use the run itself: imagetree recognize, imagetree challenge run",
         )
+    if checkpoint.mean_image is not None:
+        raise TrainingError(
+            f"{folder}: was trained on images less their mean image, and a file of weights has one "
+            "mean for each channel",
+            hint="use the run itself: imagetree recognize, imagetree challenge run",
+        )
     description = Description(
         architecture=config.architecture,
         dropout=config.dropout_rate,

@@ -22,6 +22,7 @@ _OF_2012: dict[str, Any] = {
     "warmup_share": 0.0,
     "nesterov": False,
     "colour_noise": 0.1,
+    "mean_image": True,
     "dropout": 0.5,
     "label_smoothing": 0.0,
     "crop": "window",

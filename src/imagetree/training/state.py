@@ -23,6 +23,7 @@ from imagetree.training.colour import measure_colours
 from imagetree.training.device import choose_device
 from imagetree.training.distributed import World
 from imagetree.training.evaluate import View
+from imagetree.training.mean_image import measure_mean_image
 from imagetree.training.optimisers import make_optimiser
 from imagetree.training.resident import resident_where_it_fits
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imagetree.training.config import TrainConfig
+    from imagetree.training.device import Mean
     from imagetree.training.runs import Run
 
 
@@ -75,10 +77,12 @@ class TrainingState:
         if checkpoint is None:
             colours = measure_colours(images, config.seed)
             self.mean, self.std, self.axes = colours
+            self.mean_image = measure_mean_image(images, config) if config.mean_image else None
             network = AlexNet(config.network, len(wnids), config.input_size, seed=config.seed)
         else:
             self._check(checkpoint)
             self.mean, self.std, self.step = checkpoint.mean, checkpoint.std, checkpoint.step
+            self.mean_image = checkpoint.mean_image
             if world.is_main:  # the sum over all processes
                 self.num_seen, self.num_misses = checkpoint.num_seen, checkpoint.num_misses
             network = load_network(checkpoint, name=str(run.checkpoint_path)).train()
@@ -118,7 +122,12 @@ class TrainingState:
     def view(self) -> View:
         """How the network is shown images at evaluation."""
         config = self.run.config
-        return View(config.test_size, self.mean, self.std, config.precision, config.workers)
+        return View(config.test_size, self.subtracted, self.std, config.precision, config.workers)
+
+    @property
+    def subtracted(self) -> Mean:
+        """What is subtracted from an image: the mean image where the run has one."""
+        return self.mean if self.mean_image is None else self.mean_image
 
     def save(self) -> None:
         """Write the checkpoint; momentum and means only while there is a use for them.
@@ -153,6 +162,7 @@ class TrainingState:
                 self.average.tensors if self.average else {},
                 self.average.num_updates if self.average else 0,
                 self.axes,
+                self.mean_image,
             ),
         )
         self.saved_at = time.monotonic()

@@ -11,7 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from imagetree.errors import TrainingError
 from imagetree.training.colour import colour_shifts
-from imagetree.training.device import autocast, normalise
+from imagetree.training.device import autocast, normalise, on_device
+from imagetree.training.jitter import jitter, jitter_factors
 from imagetree.training.mixing import mix_batch, mixed_loss
 from imagetree.training.optimisers import set_learning_rate
 from imagetree.training.randomness import mix
@@ -39,7 +40,11 @@ def train_step(state: TrainingState, batch: Batch | DeviceBatch) -> float:
     set_learning_rate(optimiser, config.learning_rate(state.step, state.num_steps, state.errors))
     torch.manual_seed(mix(config.seed, state.step) >> 1)  # dropout depends on the step alone
     shifts = colour_shifts(state.axes, config, state.step // state.steps_per_epoch, batch.indices)
-    x = normalise(batch.pixels, state.device, state.mean, state.std, shifts=shifts)
+    factors = jitter_factors(config, state.step // state.steps_per_epoch, batch.indices)
+    pixels = batch.pixels
+    if factors is not None:
+        pixels = jitter(on_device(pixels, state.device), factors)
+    x = normalise(pixels, state.device, state.subtracted, state.std, shifts=shifts)
     labels = torch.from_numpy(batch.labels).to(state.device)
     x, others, share = mix_batch(x, labels, config, state.step)
     optimiser.zero_grad(set_to_none=True)
