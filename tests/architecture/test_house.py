@@ -27,6 +27,7 @@ FLOORS = (
     "training",
     "recognition",
     "understanding",
+    "index",
     "pictures",
     "web",
     "demo",

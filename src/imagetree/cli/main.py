@@ -44,6 +44,7 @@ for _name, _target in (
     ("recognize", "recognize:recognize"),
     ("hedge", "hedge:hedge"),
     ("common", "common:common"),
+    ("index", "index:app"),
     ("pictures", "pictures:app"),
     ("report", "pictures:report"),
     ("web", "web:app"),

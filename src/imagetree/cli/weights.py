@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
@@ -12,8 +13,12 @@ from imagetree.cli.output import (
     JsonOption,
     print_json,
     print_table,
+    progress_bar,
 )
 from imagetree.errors import TrainingError
+
+if TYPE_CHECKING:
+    from imagetree.recognition.card import CardError
 
 app = App(name="weights", help="Import networks of others, export our own.")
 
@@ -77,8 +82,8 @@ def import_(
 
 
 @app.command
-def export(run: Path, output: Path) -> None:
-    """Write a run's network for other programs; the ending says how.
+def export(run: Path, output: Path, *, evaluate: bool = False, licence: str = "") -> None:
+    """Write a run's network for other programs, and beside it its model card; the ending says how.
 
     .safetensors and .pth hold the tensors (.pth of one_weird_trick by torchvision's names); .onnx
     and .pt2 (torch.export) the whole network, from uint8 pixels (N, S, S, 3) to logits.
@@ -87,15 +92,29 @@ def export(run: Path, output: Path) -> None:
 
     Args:
         run: folder of the run.
-        output: file to write.
+        output: file to write; the card is OUTPUT.card.md.
+        evaluate: answer val now, so that the card says how often the network is wrong.
+        licence: of the weights, for the card.
     """
     from imagetree.alexnet.weights_out import save_weights
+    from imagetree.files import write_atomic
+    from imagetree.recognition.card import measure_errors, render_card
+    from imagetree.recognition.recognizer import Recognizer
     from imagetree.training.interchange import load_run_weights
+    from imagetree.training.runs import load_run
 
     weights = load_run_weights(run)
     save_weights(output, weights)
     described = weights.description
     print(f"{output}: {described.architecture}, {output.stat().st_size:,} bytes")
+    loaded = load_run(run)
+    errors: tuple[CardError, ...] = ()
+    if evaluate:
+        with progress_bar("val") as bar:
+            errors = measure_errors(loaded, Recognizer.load(loaded.checkpoint_path), "val", bar)
+    card = output.with_name(f"{output.name}.card.md")
+    write_atomic(card, render_card(loaded, errors, licence))
+    print(f"{card}: its card" + ("" if errors else "; --evaluate puts its error on val into it"))
     if output.suffix == ".pth":
         print(
             f"not in the file: mean {_shown(described.mean)} and std {_shown(described.std)} "

@@ -167,7 +167,11 @@ class Recognizer:
         device = choose_device("auto")
         network = load_network(checkpoint, name=str(path)).to(device)
         view = View(
-            config.test_size, checkpoint.subtracted, checkpoint.std, config.precision, config.workers
+            config.test_size,
+            checkpoint.subtracted,
+            checkpoint.std,
+            config.precision,
+            config.workers,
         )
         return cls(network, checkpoint.wnids, view, calibration)
 

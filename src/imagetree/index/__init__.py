@@ -1,0 +1,1 @@
+"""Images found by what a network makes of them: nearest neighbours among any number of features."""
