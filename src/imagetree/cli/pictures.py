@@ -25,6 +25,7 @@ for _command in (
     understanding.confusion,
     understanding.activations,
     understanding.units,
+    understanding.saliency,
 ):
     app.command(_command)
 

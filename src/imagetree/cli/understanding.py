@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imagetree.database.store import Database
     from imagetree.training.runs import Run
     from imagetree.understanding.confusion import Confusion
+    from imagetree.understanding.saliency import Study
 
 _MAX_MEETINGS = 20
 
@@ -295,6 +296,73 @@ def units(
         )
         print(f"{path}: {about[0]}")
     return 1 if found.bad else 0
+
+
+def saliency(
+    run: Path,
+    image: str,
+    *,
+    wnid: Annotated[str | None, Parameter(name="--class")] = None,
+    split: str = "val",
+    output: Path | None = None,
+    database: str | None = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw why the network gives an image a class, as SVG.
+
+    Occlusion, Grad-CAM, the gradients of the class's logit, plain and guided, and the strongest
+    unit behind each convolution brought down to the pixels by the deconvnet.
+
+    Example: imagetree pictures saliency demo/run photo.jpg
+
+    Args:
+        run: folder of the run.
+        image: an image file, or the name of an image of the split.
+        wnid: class to be explained; the likeliest if not given.
+        split: where the image is from, if it is no file: train, minival or val.
+        output: file to write; RUN/saliency.svg if not given.
+        database: where the images are; the run's own if not given.
+    """
+    from imagetree.challenge.images import locate_split
+    from imagetree.pictures.saliency import describe_study, render_saliency
+    from imagetree.recognition.recognizer import ImageFiles, Recognizer
+    from imagetree.training.runs import load_run
+    from imagetree.understanding.activations import index_of
+    from imagetree.understanding.saliency import study_image
+
+    recognizer = Recognizer.load(load_run(run).checkpoint_path)
+    if Path(image).is_file():
+        study = study_image(recognizer, ImageFiles([Path(image)]), 0, wnid)
+    else:
+        with _challenge_of(run, database) as (_, challenge, store, reader):
+            images = locate_split(challenge, split, store, reader)
+            study = study_image(recognizer, images, index_of(images, image), wnid)
+    path = output or run / "saliency.svg"
+    write_atomic(path, render_saliency(study))
+    if json:
+        print_json({"picture": path, **study.to_json()})
+        return
+    _print_study(study)
+    print(f"{path}: {'; '.join(describe_study(study))}")
+
+
+def _print_study(study: Study) -> None:
+    from imagetree.pictures.saliency import describe_occlusion
+
+    print_table(
+        ("layer", "strongest unit", "response", "row", "column", "pixels that it sees"),
+        [
+            (
+                each.projection.layer,
+                each.projection.unit,
+                f"{each.projection.value:.3g}",
+                *each.projection.place,
+                f"{each.field.seen.width} x {each.field.seen.height}",
+            )
+            for each in study.units
+        ],
+    )
+    print(describe_occlusion(study.occlusion))
 
 
 @contextmanager
