@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from imagetree.index.build import Contents, build_index
-from imagetree.index.search import VectorIndex, nearest_exactly
+from imagetree.index.search import VectorIndex, scan
 from imagetree.index.store import FEATURES
 from imagetree.understanding.features import FeatureBatch
 
@@ -61,7 +61,7 @@ def main() -> None:
         contents = Contents(stored, ("",) * total, str(path))
         info = build_index(Path(name), stored, contents, "0" * 64)
         print(f"{total:,} x {width:,}: index built in {time.perf_counter() - began:.1f} s")
-        print(f"{info.candidates} candidates, recall on 200 questions {info.recall:.3f}")
+        print(f"codes of {info.length}, {info.candidates} candidates; recall {info.recall:.3f}")
         ask(VectorIndex(Path(name)), args.questions)
 
 
@@ -76,7 +76,7 @@ def ask(index: VectorIndex, questions: int) -> None:
         began = time.perf_counter()
         found = index.search(query.astype(np.float32), 11)[0]
         between = time.perf_counter()
-        truth = nearest_exactly(in_memory, query, 11)[0]
+        truth = scan(in_memory, query, 11)[0]
         seconds["index"].append(between - began)
         seconds["exhaustive, usearch f16"].append(time.perf_counter() - between)
         own = [each.row for each in found if each.row != row][:10]

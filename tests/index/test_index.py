@@ -112,7 +112,7 @@ def test_the_recall_that_is_told_is_true(tmp_path) -> None:
 
     info = make(tmp_path, Noise(), 1500)
     assert info.length == 128
-    assert 200 <= info.candidates <= 1500
+    assert 400 <= info.candidates <= 1500
     index = VectorIndex(tmp_path)
     hits = 0
     for row in range(0, 1500, 15):

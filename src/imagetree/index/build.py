@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from imagetree.errors import TrainingError
 from imagetree.files import write_atomic
 from imagetree.index.projection import encode, find_axes
-from imagetree.index.search import VectorIndex, nearest_exactly
+from imagetree.index.search import ranked, scan
 from imagetree.index.store import (
     CODES,
     FEATURES,
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 _SAVE_EVERY = 4096  # images
 _NEAREST = 10
 _NUM_QUESTIONS = 200
-_CANDIDATES = (50, 100, 200, 400, 800, 1600)
+_LENGTHS = (32, 64)
+_CANDIDATES = (50, 100, 200, 400)
 RECALL = 0.98
 """Share of the true ten nearest that candidates are chosen for."""
 
@@ -128,18 +129,15 @@ def build_index(
     if begun.num_rows < 2:
         raise TrainingError(f"{source}: fewer than two images can be decoded")
     projection = find_axes(features)
-    write_array(folder, PROJECTION, projection)
-    write_array(folder, CODES, encode(features, projection))
+    codes = encode(features, projection)
+    length, candidates, recall = _choose(features, codes)
+    write_array(folder, PROJECTION, projection[: 1 + length])
+    write_array(folder, CODES, np.ascontiguousarray(codes[:, :length]))
     is_bad = {index for index, _ in begun.bad}
     pairs = enumerate(zip(images.names, wnids, strict=True))
     write_names(folder, [pair for index, pair in pairs if index not in is_bad])
     bad = tuple((images.names[index], reason) for index, reason in begun.bad)
-    info = IndexInfo(
-        identity, source, begun.num_rows, width, len(projection) - 1, begun.num_rows, 1.0, bad
-    )
-    info.write(folder)  # whole, though slow: all rows are candidates until their number is found
-    candidates, recall = _choose_candidates(VectorIndex(folder))
-    info = replace(info, candidates=candidates, recall=recall)
+    info = IndexInfo(identity, source, begun.num_rows, width, length, candidates, recall, bad)
     info.write(folder)
     (folder / PROGRESS).unlink(missing_ok=True)
     return info
@@ -220,26 +218,31 @@ def _flush(features: NDArray[np.float16]) -> None:
     features.flush()
 
 
-def _choose_candidates(index: VectorIndex) -> tuple[int, float]:
-    """The fewest candidates with the recall that is asked for, and their recall."""
-    total = index.info.num_rows
+def _choose(features: NDArray[np.float16], codes: NDArray[np.float16]) -> tuple[int, int, float]:
+    """The shortest codes, and the fewest candidates by them, with the recall that is asked for.
+
+    Returns:
+        Length of a code, number of candidates, and their recall: of the nearest to some images of
+        the index, themselves left out.
+    """
+    total, longest = codes.shape
     rows = np.sort(permutation(total, 1)[:_NUM_QUESTIONS])
     near = min(_NEAREST, total - 1)
-    truths = _others(nearest_exactly(index.features, index.features[rows], near + 1), rows, near)
-    queries = index.features[rows].astype(np.float32)
-    for count in (*_CANDIDATES, total):
-        most = min(count, total)
+    truths = _others(scan(features, features[rows], near + 1), rows, near)
+    lengths = [length for length in _LENGTHS if length < longest] + [longest]
+    trials = [(length, count) for length in lengths for count in _CANDIDATES if count < total]
+    for length, count in [*trials, (longest, total)]:
+        short = np.ascontiguousarray(codes[:, :length])
         hits = 0
-        for row, query, among, truth in zip(
-            rows, queries, index.candidates(queries, most), truths, strict=True
-        ):
-            among = among[among != row]
-            found, _ = index.ranked(query, among, min(near, len(among)))
+        for row, among, truth in zip(rows, scan(short, short[rows], count), truths, strict=True):
+            others = np.sort(among[among != row])
+            query = features[row].astype(np.float32)
+            found, _ = ranked(features, query, others, min(near, len(others)))
             hits += len(set(found.tolist()) & truth)
         recall = hits / (near * len(rows))
-        if recall >= RECALL or most == total:
+        if recall >= RECALL:
             break
-    return most, recall
+    return length, count, recall
 
 
 def _others(found: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> list[set[int]]:

@@ -1,11 +1,11 @@
 """Nearest neighbours in an index: first by codes, all of them; then the likeliest by features.
 
-Scanning the codes of 100,000 images reads 26 MB. Nothing is left to a graph's luck: the same
+Scanning the codes of 100,000 images reads 6 to 26 MB. Nothing is left to a graph's luck: the same
 question has the same answer, and what codes cost in recall was measured when the index was made.
-At fourteen million images, 3.6 GB of codes, a scan takes 0.13 s of memory's speed on two cores and
-a tenth of it on a server's sixteen channels; beyond that the codes are shared out to machines, by
-rows, and each one's answers are merged by their distances. The features, 116 GB, stay on the disk:
-a question reads a few hundred rows of 8 KiB.
+At fourteen million images, at most 3.6 GB of codes, a scan takes 0.13 s at the speed of two cores'
+memory and a tenth of it on a server's channels; beyond that the codes are shared out to machines by
+rows, and the answers of each are merged by their distances. The features, 116 GB, stay on the disk:
+a question reads some hundred rows of 8 KiB.
 """
 
 from __future__ import annotations
@@ -109,30 +109,14 @@ class VectorIndex:
             )
         most = max(count, self.info.candidates)
         return tuple(
-            self._named(*self.ranked(query, rows, count))
+            self._named(*ranked(self.features, query, rows, count))
             for query, rows in zip(features, self.candidates(features, most), strict=True)
         )
 
     def candidates(self, features: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         """The rows whose codes are nearest; int64 (Q, count), rising."""
         codes = encode(features, self._projection)
-        return np.sort(_scan(self._codes, codes, min(count, self.info.num_rows)), axis=1)
-
-    def ranked(
-        self, query: NDArray[np.float32], rows: NDArray[np.int64], count: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The nearest of some rows and their distances.
-
-        Args:
-            query: float32 (D,).
-            rows: rising; int64 (R,).
-            count: how many, at most R.
-        """
-        difference = self.features[rows].astype(np.float32)
-        difference -= query
-        squares = np.einsum("nd,nd->n", difference, difference).astype(np.float64)
-        order = np.argsort(squares, kind="stable")[:count]
-        return rows[order], np.sqrt(squares[order])
+        return np.sort(scan(self._codes, codes, min(count, self.info.num_rows)), axis=1)
 
     def iter_pairs(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Pair]:
         """Each image with its nearest neighbour, once for each pair; in the order of the rows.
@@ -146,7 +130,7 @@ class VectorIndex:
             own = range(start, min(start + _TOGETHER, total))
             queries = self.features[own.start : own.stop].astype(np.float32)
             for row, query, rows in zip(own, queries, self.candidates(queries, most), strict=True):
-                near, distances = self.ranked(query, rows[rows != row], 1)
+                near, distances = ranked(self.features, query, rows[rows != row], 1)
                 first, second = sorted((row, int(near[0])))
                 if (first, second) not in seen:
                     seen.add((first, second))
@@ -162,14 +146,34 @@ class VectorIndex:
         return tuple(Found(row, name, wnid, distance) for row, (name, wnid), distance in named)
 
 
-def nearest_exactly(
-    features: NDArray[np.float16], queries: NDArray[np.float16], count: int
-) -> NDArray[np.int64]:
-    """The nearest rows by all features, which takes a read of all of them; int64 (Q, count)."""
-    return _scan(features, queries, count)
+def ranked(
+    features: NDArray[np.float16], query: NDArray[np.float32], rows: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The nearest of some rows, by their features, and their distances.
+
+    Args:
+        features: of all rows; float16 (N, D).
+        query: float32 (D,).
+        rows: rising; int64 (R,).
+        count: how many, at most R.
+    """
+    difference = features[rows].astype(np.float32)
+    difference -= query
+    squares = np.einsum("nd,nd->n", difference, difference).astype(np.float64)
+    order = np.argsort(squares, kind="stable")[:count]
+    return rows[order], np.sqrt(squares[order])
 
 
-def _scan(rows: NDArray[np.float16], queries: NDArray[np.float16], count: int) -> NDArray[np.int64]:
-    """The nearest rows of each query by squared Euclidean distance; int64 (Q, count)."""
+def scan(rows: NDArray[np.float16], queries: NDArray[np.float16], count: int) -> NDArray[np.int64]:
+    """The nearest rows of each query by squared Euclidean distance, all of them looked at.
+
+    Args:
+        rows: (N, C).
+        queries: (Q, C).
+        count: how many, at most N.
+
+    Returns:
+        int64 (Q, count), nearest first.
+    """
     found = search(rows, queries, count, MetricKind.L2sq, exact=True)
     return np.asarray(found.keys, np.int64).reshape(len(queries), count)
