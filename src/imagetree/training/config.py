@@ -84,6 +84,8 @@ class TrainConfig:
         workers: processes that read and decode images.
         checkpoint_minutes: minutes between checkpoints.
         device: auto takes a GPU where there is one.
+        deterministic: on a GPU too take only operations that give the same bits each time, some of
+            which are slower; a CPU has no others.
     """
 
     architecture: str = "batch_norm"
@@ -125,6 +127,7 @@ class TrainConfig:
     workers: int = 2
     checkpoint_minutes: float = 5.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -11,6 +12,8 @@ from torch.nn import functional
 from imagetree.errors import TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -34,6 +37,26 @@ def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
+
+
+@contextmanager
+def repeatable(deterministic: bool) -> Iterator[None]:
+    """Only operations that give the same bits each time; or, if not, the fastest that are found.
+
+    Args:
+        deterministic: whether torch shall refuse an operation that has no repeatable form. It must
+            be so before the first product on a GPU, whose workspace is then of a fixed size.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

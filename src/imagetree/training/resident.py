@@ -36,10 +36,10 @@ class DeviceBatch(NamedTuple):
     """A batch that lies on the device.
 
     Args:
-        pixels: float32 (N, S, S, 3), 0..255, RGB.
+        pixels: float32 or uint8 (N, S, S, 3), 0..255, RGB.
         labels: class indices; int64 (N,).
         indices: place of each image in the pack; int64 (N,).
-        bad: none here: what cannot be decoded was set aside by the pack.
+        bad: as in `Batch`; none of a pack, which has set aside what cannot be decoded.
     """
 
     pixels: torch.Tensor

@@ -25,7 +25,7 @@ from imagetree.training.batches import (
     iter_train_batches,
     train_batch_bytes,
 )
-from imagetree.training.device import choose_device
+from imagetree.training.device import choose_device, repeatable
 from imagetree.training.distributed import joined_world
 from imagetree.training.evaluate import predict
 from imagetree.training.feeder import Feeder
@@ -42,6 +42,7 @@ from imagetree.training.snapshots import (
 from imagetree.training.snapshots import is_due as is_snapshot_due
 from imagetree.training.state import TrainingState
 from imagetree.training.step import train_step
+from imagetree.training.upload import iter_uploaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +121,8 @@ def train(
         ImagetreeError: the disk is full; the last checkpoint stands.
     """
     keep_freed_memory()
-    with joined_world(choose_device(run.config.device)) as world:
+    device = choose_device(run.config.device)
+    with repeatable(run.config.deterministic), joined_world(device) as world:
         return _train(TrainingState(run, wnids, images, minival, world), progress)
 
 
@@ -209,7 +211,7 @@ def _batches(
     config = state.run.config
     if state.resident:
         return iter_resident_batches(state.resident, config, part)
-    return iter_train_batches(feeder, state.images, config, part)
+    return iter_uploaded(iter_train_batches(feeder, state.images, config, part), state.device)
 
 
 def _begin(state: TrainingState, feeder: Feeder, log: RunLog) -> None:
