@@ -3,6 +3,7 @@
 ImagetreeError
  +-- WordnetError     a word, wnid or WordNet file that is not what it should be
  +-- DatabaseError    an archive, an image, a label file or the store
+ +-- AccountError     names, passwords, sessions and rights of the site's users
  +-- ChallengeError   classes, splits, submissions, scores
  +-- TrainingError    configuration, checkpoints, a run that cannot go on
 
@@ -36,6 +37,10 @@ class WordnetError(ImagetreeError):
 
 class DatabaseError(ImagetreeError):
     """An archive, an image, a label file or the store."""
+
+
+class AccountError(ImagetreeError):
+    """Names, passwords, sessions and rights of the site's users."""
 
 
 class ChallengeError(ImagetreeError):

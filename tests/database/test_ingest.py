@@ -43,8 +43,8 @@ def check_counts(database):
         kept = connection.execute(select(schema.synset_counts)).all()
     recounted = {}
     for synset, state, number, size in rows:
-        figures = recounted.setdefault(synset, [0, 0, 0, 0])
-        figures[state] = number
+        figures = recounted.setdefault(synset, [0, 0, 0, 0, 0])
+        figures[4 if state == schema.State.SEALED else state] = number
         figures[3] = size if state == schema.State.OK else figures[3]
     assert {row[0]: list(row[1:]) for row in kept if any(row[1:])} == recounted
 

@@ -66,7 +66,7 @@ def test_upgrade_keeps_everything(first):
         with database.reading() as connection:
             assert tuple(connection.execute(select(schema.synset_counts)).one()) == (
                 *(2084071, 2, 1, 0),
-                40,
+                *(40, 0),
             )
         (source,) = journal.sources(database)
         assert (source.resume_at, source.version.isdigit()) == (None, True)

@@ -105,7 +105,7 @@ def test_no_synset_is_used_of_an_empty_database(database):
     assert tree(database) == {}
     assert interesting_root(database) == ENTITY
     assert sample(database, [DOG], 3, 0) == images_of(database, [DOG]) == ()
-    assert statistics(database) == (0,) * 7
+    assert statistics(database) == (0,) * 8
     assert list(locate(database)) == []
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from imagetree.database import import_source, open_database
 
+from ..conftest import need
+
+CHROMIUM = "/usr/bin/chromium"
 DOG, CHIHUAHUA, CAT = "n02084071", "n02085620", "n02121808"
 NAMES = {DOG: (10, 2, 3), CHIHUAHUA: (1,), CAT: (1, 2)}
 
@@ -39,3 +45,34 @@ def client(site_place):
 
     with TestClient(create_app(Settings(str(site_place)))) as client:
         yield client
+
+
+@pytest.fixture
+def address(site_place):
+    """Where the same site listens, for a browser: two images on a page."""
+    import uvicorn
+
+    from imagetree.web.app import create_app
+    from imagetree.web.settings import Settings
+
+    app = create_app(Settings(str(site_place), page_size=2))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.02)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    yield f"http://{host}:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")  # its event loop runs in this thread while it is open
+def browser():
+    """Debian's Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    need(Path(CHROMIUM).exists(), "chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imagetree.database.queries import locate
+from imagetree.database.sealing import sealed_images
 from imagetree.errors import ChallengeError
 from imagetree.export import tarwriter
 from imagetree.files import atomic_writer
@@ -70,8 +71,24 @@ def locate_split(
             and not here.
         DatabaseError: an archive of the split is missing, or has changed since it was imported.
     """
+    rows = rows_of_split(challenge, split, database)
+    class_index = {wnid: index for index, wnid in enumerate(challenge.wnids)}
+    labels = np.array([class_index[row.wnid] for row in rows], dtype=np.int64)
+    reader.open_all({row.source_id for row in rows})
+    return SplitImages(rows, labels, reader)
+
+
+def rows_of_split(challenge: Challenge, split: str, database: Database) -> list[ImageRow]:
+    """Where the images of a split are, in its order, those of a sealed test too.
+
+    Raises:
+        ChallengeError: as for `locate_split`.
+    """
     entries = challenge.read_split(split)
     found = {(row.name, row.wnid): row for row in locate(database, challenge.wnids)}
+    if split == "test":
+        sealed = sealed_images(database, challenge.wnids)
+        found |= {(row.name, row.wnid): row for row in sealed}
     missing = [entry for entry in entries if entry not in found]
     if missing:
         raise ChallengeError(
@@ -80,11 +97,7 @@ def locate_split(
             hint="import the archives that the challenge was cut from, or name their database "
             "with --database",
         )
-    class_index = {wnid: index for index, wnid in enumerate(challenge.wnids)}
-    labels = np.array([class_index[entry.wnid] for entry in entries], dtype=np.int64)
-    rows = [found[entry] for entry in entries]
-    reader.open_all({row.source_id for row in rows})
-    return SplitImages(rows, labels, reader)
+    return [found[entry] for entry in entries]
 
 
 def write_test_images(

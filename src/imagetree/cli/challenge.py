@@ -133,6 +133,28 @@ def write_test(folder: Path, output: Path, *, database: DatabaseOption = DEFAULT
     print(f"{output}: {number:,} images")
 
 
+@app.command
+def seal(folder: Path, *, undo: bool = False, database: DatabaseOption = DEFAULT_DATABASE) -> None:
+    """Take the images of a sealed test out of everything that a database shows.
+
+    Below their synsets the site's pages, lists and archives would tell their classes. Opening a
+    leaderboard for a test seals them too, where the database has them.
+
+    Example: imagetree challenge seal dogs
+
+    Args:
+        folder: of the challenge, with its sealed labels beside it.
+        undo: show them again, as when the challenge is over.
+    """
+    from imagetree.challenge.sealing import seal_test, unseal_test
+
+    challenge = load_challenge(folder)
+    with open_database(database) as store:
+        number = (unseal_test if undo else seal_test)(challenge, store)
+    total = challenge.num_images.get("test", 0)
+    print(f"{folder}: {number:,} of {total:,} images of test {'shown again' if undo else 'sealed'}")
+
+
 def _print_challenge(challenge: Challenge) -> None:
     sizes = ", ".join(f"{count:,} {split}" for split, count in challenge.num_images.items())
     print(f"{challenge.folder}: {len(challenge.wnids):,} classes; images: {sizes}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -18,7 +18,12 @@ from imagetree.cli.output import (
     progress_bar,
 )
 from imagetree.database.store import open_database
+from imagetree.errors import ChallengeError
 from imagetree.leaderboard.boards import BoardConfig
+
+if TYPE_CHECKING:
+    from imagetree.challenge.definition import Challenge
+    from imagetree.database import Database
 
 WhoOption = Annotated[str | None, Parameter(help="Who does it, for the log; you if not given.")]
 
@@ -33,6 +38,9 @@ def open_(
 ) -> None:
     """Open a leaderboard for a split of a challenge, as its classes and images are now.
 
+    The images of a sealed test are taken out of all that the database shows: below their synsets
+    they would tell their classes.
+
     Example: imagetree leaderboard open dogs-2026 dogs --split test --weekly-limit 2
 
     Args:
@@ -46,10 +54,22 @@ def open_(
     loaded = load_challenge(challenge)
     with open_database(database, create=True) as store:
         board = open_board(store, name, loaded, config, name_of(who))
+        seal = _sealed(loaded, store) if board.split == "test" else ""
     print(
         f"{name}: {board.split} of {board.challenge}, ranked by the error at {board.rank_k}; "
-        f"{board.weekly_limit} entries a team and week, kept in {board.entries_folder}"
+        f"{board.weekly_limit} entries a team and week, kept in {board.entries_folder}{seal}"
     )
+
+
+def _sealed(challenge: Challenge, store: Database) -> str:
+    """Seal the images of test, where they are in this database; what is to be said of it."""
+    from imagetree.challenge.sealing import seal_test
+
+    try:
+        seal_test(challenge, store)
+    except ChallengeError:
+        return "; the images of test are in another database: imagetree challenge seal there"
+    return "; the images of test are shown no more until imagetree challenge seal --undo"
 
 
 def team(

@@ -41,6 +41,8 @@ for _name, _target in (
     ("train", "train:train"),
     ("lr", "lr:lr"),
     ("runs", "runs:runs"),
+    ("engines", "engines:engines"),
+    ("compress", "engines:compress"),
     ("recognize", "recognize:recognize"),
     ("hedge", "hedge:hedge"),
     ("common", "common:common"),

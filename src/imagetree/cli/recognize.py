@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imagetree.recognition.recognizer import Guess, Recognition, Recognizer
+    from imagetree.training.evaluate import Logits
 
 PathsArgument = Annotated[str, Parameter(allow_leading_hyphen=True)]  # - is standard input
 JsonLinesOption = Annotated[
@@ -34,6 +35,7 @@ def recognize(
     accuracy: float = 0.95,
     crops: Literal[1, 10] = 1,
     calibration: bool = True,
+    engine: str | None = None,
     page: Path | None = None,
     allow_urls: Annotated[bool, Parameter(negative="")] = False,
     json: JsonLinesOption = False,
@@ -58,22 +60,20 @@ def recognize(
             takes ten times as long.
         calibration: soften probabilities as `imagetree hedge RUN` has found; without, as the
             network gives them.
+        engine: what computes: openvino-int8 and the like, auto for what `imagetree engines RUN`
+            chose, or a file of `imagetree compress`.
         page: write a page with thumbnails, too.
         allow_urls: paths may be URLs (http, https, s3), which are fetched.
     """
     from imagetree.recognition.inputs import iter_inputs
 
-    _check_asked(run, paths, sample)
-    if hedge and not calibration:
-        raise TrainingError(
-            "--hedge and --no-calibration cannot go together",
-            hint="the promise rests on calibrated probabilities",
-        )
+    _check_asked(run, paths, sample, hedges_uncalibrated=hedge and not calibration)
     inputs = iter_inputs(paths, allow_urls=allow_urls)  # refuses a URL before anything is loaded
     from imagetree.recognition.recognizer import Recognizer
 
     recognizer = Recognizer.load(run, calibrated=calibration)
-    view = dataclasses.replace(recognizer.view, crops=crops)
+    logits = _logits_of(run, engine, len(paths))
+    view = dataclasses.replace(recognizer.view, crops=crops, engine=logits)
     recognizer = dataclasses.replace(recognizer, view=view)
     num_guesses = min(5, len(recognizer.wnids)) if k is None else k
     promised = accuracy if hedge else None
@@ -86,12 +86,34 @@ def recognize(
     return _show_all(found, show, total=total, page=page)
 
 
-def _check_asked(run: Path, paths: Sequence[str], sample: int) -> None:
+def _check_asked(
+    run: Path, paths: Sequence[str], sample: int, *, hedges_uncalibrated: bool
+) -> None:
     if bool(paths) == bool(sample):
         raise TrainingError(
             "nothing to look at" if not paths else "files and --sample cannot go together",
             hint=f"imagetree recognize {run} photo.jpg, or imagetree recognize {run} --sample 6",
         )
+    if hedges_uncalibrated:
+        raise TrainingError(
+            "--hedge and --no-calibration cannot go together",
+            hint="the promise rests on calibrated probabilities",
+        )
+
+
+def _logits_of(run: Path, name: str | None, num_paths: int) -> Logits | None:
+    """What the engine of that name computes, the soonest for one file; None without a name."""
+    if name is None:
+        return None
+    from imagetree.engines.choosing import load_engine
+    from imagetree.training.runs import load_run
+
+    if not run.is_dir():
+        raise TrainingError(
+            f"{run}: no folder of a run, which --engine needs",
+            hint="name the run's folder in the place of the checkpoint",
+        )
+    return load_engine(load_run(run), name, "latency" if num_paths == 1 else "throughput").logits
 
 
 def _count(paths: Sequence[str], *, allow_urls: bool) -> int:

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-from cyclopts import App
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.types import NonNegativeInt, PositiveInt
 
 from imagetree.cli.output import DEFAULT_DATABASE, DatabaseOption
 
 app = App(name="web", help="Show a database in a browser.")
+app.command("imagetree.cli.users:app", name="user")
 
 
 @app.command
 def serve(
-    *, database: DatabaseOption = DEFAULT_DATABASE, host: str = "127.0.0.1", port: int = 8000
+    *,
+    database: DatabaseOption = DEFAULT_DATABASE,
+    host: str = "127.0.0.1",
+    port: NonNegativeInt = 8000,
+    workers: PositiveInt = 1,
+    run: Path | None = None,
+    public_url: Annotated[str, Parameter(name="--public-url")] = "",
+    proxies: Annotated[tuple[str, ...], Parameter(negative="")] = (),
 ) -> None:
-    """Serve the site until it is interrupted.
+    """Serve the site until it is interrupted; answers that are under way are finished.
 
     Example: imagetree web serve --port 8000
 
     Args:
         database: what to show.
-        host: address to listen at.
-        port: to listen at.
+        host: name or address to listen at; 0.0.0.0 for all addresses of this machine.
+        port: to listen at; 0 for any that is free.
+        workers: processes that answer.
+        run: a trained run, by which uploaded photos are recognised.
+        public_url: where visitors find the site, as https://images.example.org: requests to other
+            names are refused, and links are made for it.
+        proxies: addresses or networks of proxies in front, which are believed who they ask for.
     """
-    import uvicorn
-
-    from imagetree.web.app import create_app
+    from imagetree.web.serving import Listening, named_hosts, serve
     from imagetree.web.settings import Settings
 
-    uvicorn.run(create_app(Settings(str(database))), host=host, port=port)
+    settings = Settings(
+        str(database),
+        run=run,
+        public_url=public_url.rstrip("/"),
+        hosts=named_hosts(host),
+        proxies=proxies,
+    )
+    serve(settings, Listening(host, port, workers), lambda url: print(url, flush=True))

@@ -32,6 +32,7 @@ _COLUMN_OF = {
     State.OK: "num_images",
     State.QUARANTINED: "num_quarantined",
     State.REMOVED: "num_removed",
+    State.SEALED: "num_sealed",
 }
 _REVISION = select(schema.meta.c.value).where(schema.meta.c.key == "revision")
 
@@ -94,13 +95,20 @@ class Changes:
         self.add(after, synset, length)
 
 
+def current_revision(database: Database) -> int:
+    """A number that grows whenever what is counted changes."""
+    with database.reading() as connection:
+        return _revision(connection)
+
+
 def current_counts(database: Database, connection: Connection) -> Counts:
     """The counts as this transaction sees them, without hidden synsets."""
-    revision = int(connection.scalar(_REVISION) or 0)
-    kept = database.kept.get("counts")
-    if kept is None or kept[0] != revision:
-        kept = (revision, _load(connection))
-        database.kept["counts"] = kept
+    revision = _revision(connection)
+    with database.keeping:
+        kept = database.kept.get("counts")
+        if kept is None or kept[0] != revision:
+            kept = (revision, _load(connection))
+            database.kept["counts"] = kept
     counts: Counts = kept[1]
     return counts
 
@@ -113,26 +121,33 @@ class Totals:
         own: int64 (82115,), images of each synset's own.
         images: int64 (82115,), at or below each synset, each once.
         synsets: int64 (82115,), synsets with images at or below it.
+        ranked: int64 (N,), rising; `own` of the synsets with images.
     """
 
     own: NDArray[np.int64]
     images: NDArray[np.int64]
     synsets: NDArray[np.int64]
+    ranked: NDArray[np.int64]
 
 
 def current_totals(database: Database, connection: Connection) -> Totals:
     """The counts of all subtrees, instances hanging below what they are an instance of."""
     counts = current_counts(database, connection)
-    kept = database.kept.get("totals")
-    if kept is None or kept[0] is not counts:
-        own = np.zeros(len(all_synsets()), np.int64)
-        own[np.searchsorted(all_synsets(), counts.synsets)] = counts.num_images
-        has_images = (own > 0).astype(np.int64)
-        sums = (taxonomy.subtree_sums(values, instances=True) for values in (own, has_images))
-        kept = (counts, Totals(own, *sums))
-        database.kept["totals"] = kept
+    with database.keeping:
+        kept = database.kept.get("totals")
+        if kept is None or kept[0] is not counts:
+            kept = (counts, _sum_up(counts))
+            database.kept["totals"] = kept
     totals: Totals = kept[1]
     return totals
+
+
+def _sum_up(counts: Counts) -> Totals:
+    own = np.zeros(len(all_synsets()), np.int64)
+    own[np.searchsorted(all_synsets(), counts.synsets)] = counts.num_images
+    has_images = (own > 0).astype(np.int64)
+    images, synsets = (taxonomy.subtree_sums(each, instances=True) for each in (own, has_images))
+    return Totals(own, images, synsets, np.sort(counts.num_images))
 
 
 def write_changes(connection: Connection, changes: Changes) -> None:
@@ -197,13 +212,17 @@ def _zeros(synset: int) -> dict[str, int]:
     return {"synset": synset, "bytes": 0} | dict.fromkeys(_COLUMN_OF.values(), 0)
 
 
+def _revision(connection: Connection) -> int:
+    return int(connection.scalar(_REVISION) or 0)
+
+
 def _load(connection: Connection) -> Counts:
     columns = synset_counts.c
     query = select(
         columns.synset,
         columns.num_images,
         columns.bytes,
-        columns.num_quarantined + columns.num_removed,
+        columns.num_quarantined + columns.num_removed + columns.num_sealed,
     )
     rows = connection.execute(query.where(columns.num_images > 0).order_by(columns.synset))
     table = [np.array(column, np.int64) for column in zip(*rows.all(), strict=True)]

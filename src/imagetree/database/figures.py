@@ -40,6 +40,7 @@ class Statistics(NamedTuple):
     num_removed: int
     num_problems: int
     bytes: int
+    num_sealed: int
 
 
 class Category(NamedTuple):
@@ -85,21 +86,30 @@ class SynsetFigures(NamedTuple):
     height: int
 
 
+def shown_totals(database: Database) -> tuple[int, int]:
+    """Images and synsets that may be shown: two of `statistics`, at no cost."""
+    with database.reading() as connection:
+        counts = current_counts(database, connection)
+    return int(counts.num_images.sum()), len(counts.synsets)
+
+
 def statistics(database: Database) -> Statistics:
     """Figures of the whole database, hidden synsets left out."""
     states = select(
         func.coalesce(func.sum(synset_counts.c.num_quarantined), 0),
         func.coalesce(func.sum(synset_counts.c.num_removed), 0),
+        func.coalesce(func.sum(synset_counts.c.num_sealed), 0),
     )
     with database.reading() as connection:
         counts = current_counts(database, connection)
-        num_quarantined, num_removed = connection.execute(states).one()
+        num_quarantined, num_removed, num_sealed = connection.execute(states).one()
         return Statistics(
             num_images=int(counts.num_images.sum()),
             num_synsets=len(counts.synsets),
             num_sources=connection.scalar(select(func.count()).select_from(schema.sources)) or 0,
             num_quarantined=int(num_quarantined),
             num_removed=int(num_removed),
+            num_sealed=int(num_sealed),
             num_problems=connection.scalar(select(func.count()).select_from(schema.problems)) or 0,
             bytes=int(counts.bytes.sum()),
         )
@@ -132,14 +142,15 @@ def synset_figures(database: Database, wnid: str) -> SynsetFigures:
     index = load_nouns().index_of(wnid)
     with database.reading() as connection:
         totals = current_totals(database, connection)
-    own, with_images = totals.own[index], totals.own[totals.own > 0]
+    own = totals.own[index]
+    num_fewer = int(np.searchsorted(totals.ranked, own))
     depths = (taxonomy.min_depth(instances=True), taxonomy.max_depth(instances=True))
     return SynsetFigures(
         wnid=wnid,
         num_images=int(own),
         num_subtree=int(totals.images[index]),
         num_synsets=int(totals.synsets[index]),
-        popularity=100 * float(np.mean(with_images < own)) if own else None,
+        popularity=100 * num_fewer / len(totals.ranked) if own else None,
         min_depth=int(depths[0][index]),
         max_depth=int(depths[1][index]),
         height=int(taxonomy.height(instances=True)[index]),

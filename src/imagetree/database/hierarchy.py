@@ -18,7 +18,7 @@ from imagetree.errors import DatabaseError
 from imagetree.wordnet import load_nouns, taxonomy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from imagetree.database.store import Database
 
@@ -85,19 +85,40 @@ def tree(
             f"{database.place}: no images of {root} ({nouns.synset(root).words})",
             hint=f"go up to {', '.join(hypernyms(root))}, or import images of it",
         )
-    nodes = {}
-    for wnid, children in _iter_levels(root, totals, depth):
-        index = nouns.index_of(wnid)
-        nodes[wnid] = TreeNode(
-            wnid=wnid,
-            words=nouns.synset(wnid).words,
-            num_own=int(totals.own[index]),
-            num_subtree=int(totals.images[index]),
-            num_synsets=int(totals.synsets[index]),
-            children=children,
-            parents=hypernyms(wnid),
-        )
-    return nodes
+    return {
+        wnid: _node(wnid, children, totals) for wnid, children in _iter_levels(root, totals, depth)
+    }
+
+
+def nodes_of(database: Database, wnids: Iterable[str]) -> tuple[TreeNode, ...]:
+    """Some synsets as nodes, in the order given, those without images too.
+
+    Raises:
+        WordnetError: one of the wnids is no noun of WordNet 3.0.
+    """
+    with database.reading() as connection:
+        totals = current_totals(database, connection)
+    return tuple(_node(wnid, _children(wnid, totals), totals) for wnid in wnids)
+
+
+def _node(wnid: str, children: tuple[str, ...], totals: Totals) -> TreeNode:
+    index = load_nouns().index_of(wnid)
+    return TreeNode(
+        wnid=wnid,
+        words=load_nouns().synset(wnid).words,
+        num_own=int(totals.own[index]),
+        num_subtree=int(totals.images[index]),
+        num_synsets=int(totals.synsets[index]),
+        children=children,
+        parents=hypernyms(wnid),
+    )
+
+
+def _children(wnid: str, totals: Totals) -> tuple[str, ...]:
+    """Its direct hyponyms that have images at or below them, sorted."""
+    nouns = load_nouns()
+    below = nouns.hyponyms(wnid, instances=True)
+    return tuple(sorted(each for each in below if totals.images[nouns.index_of(each)]))
 
 
 @dataclass(frozen=True)
@@ -160,13 +181,11 @@ def _iter_levels(
     root: str, totals: Totals, depth: int | None
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Synsets and their children, level by level, each synset at its first level only."""
-    nouns = load_nouns()
     seen = {root: 0}
     waiting = deque([root])
     while waiting:
         wnid = waiting.popleft()
-        below = nouns.hyponyms(wnid, instances=True)
-        children = tuple(sorted(w for w in below if totals.images[nouns.index_of(w)]))
+        children = _children(wnid, totals)
         yield wnid, children
         for child in children:
             if child not in seen and (depth is None or seen[wnid] < depth):

@@ -49,7 +49,7 @@ class ImageRow(NamedTuple):
     path: str | None
 
 
-_ROW = select(
+ROW = select(
     images.c.id,
     images.c.synset,
     images.c.name,
@@ -58,10 +58,12 @@ _ROW = select(
     images.c.length,
     images.c.path,
 )
+"""What `image_row` makes an `ImageRow` of."""
+
 _OK = images.c.state == State.OK
 # Statements with parameters are built once: building one takes ten times as long as its answer.
 _PAGE = (
-    _ROW.where(images.c.synset == bindparam("of_synset"), images.c.name > bindparam("after"))
+    ROW.where(images.c.synset == bindparam("of_synset"), images.c.name > bindparam("after"))
     .order_by(images.c.name)
     .limit(bindparam("most"))
     .offset(bindparam("skip"))
@@ -188,9 +190,9 @@ def find_image(database: Database, name: str, wnid: str | None = None) -> ImageR
         is_own = (columns.synset == synset_of(own)) & (columns.name == stored_name(name, own))
         is_it = is_own if wnid else is_it | is_own
     with database.reading() as connection:
-        rows = connection.execute(_ROW.where(is_it, _OK).order_by(columns.synset)).all()
+        rows = connection.execute(ROW.where(is_it, _OK).order_by(columns.synset)).all()
         allowed = set(current_counts(database, connection).synsets.tolist())
-    found = [_image_row(row) for row in rows if row.synset in allowed]
+    found = [image_row(row) for row in rows if row.synset in allowed]
     if not found:
         raise DatabaseError(
             f"{database.place}: no image {name!r}" + (f" in {wnid}" if wnid else ""),
@@ -208,7 +210,8 @@ def _is_wnid(text: str) -> bool:
     return len(text) == 9 and text[0] == "n" and text[1:].isascii() and text[1:].isdigit()
 
 
-def _image_row(row: Sequence[Any]) -> ImageRow:
+def image_row(row: Sequence[Any]) -> ImageRow:
+    """An image of a row that `ROW` selects."""
     wnid = wnid_of(row[1])
     return ImageRow(row[0], wnid, full_name(row[2], wnid), row[3], row[4], row[5], row[6])
 
@@ -230,7 +233,7 @@ class _Page(NamedTuple):
             "most": most,
         }
         rows = connection.execute(_PAGE_OF_MIXED if self.is_mixed else _PAGE, values)
-        return [_image_row(row) for row in rows]
+        return [image_row(row) for row in rows]
 
 
 def _page(within: Counts, position: int, *, after: str = "", skip: int = 0) -> _Page:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0003"
+REVISION = "0006"
 """The newest step of `imagetree.migrations`, which these tables are."""
 FORMAT = "imagetree database"
 
@@ -35,6 +35,7 @@ class State(IntEnum):
     OK = 0
     QUARANTINED = 1  # found bad when it was decoded, a duplicate, or voted out
     REMOVED = 2  # taken down; stays so when its source is imported again
+    SEALED = 3  # of the test of a challenge: what class it has would be told by where it is shown
 
 
 # Sorted by bytes on every engine, so that a page begins at the same image on each.
@@ -90,6 +91,7 @@ synset_counts = Table(
     Column("num_quarantined", Integer, nullable=False),
     Column("num_removed", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),  # of those in state OK
+    Column("num_sealed", Integer, nullable=False, server_default="0"),
 )
 
 problems = Table(
@@ -247,6 +249,67 @@ leaderboard_log = Table(  # what was done, by whom; rows are never changed
     Column("who", String, nullable=False),
     Column("action", String, nullable=False),  # an Action
     Column("note", String, nullable=False),
+)
+
+
+news = Table(  # announcements; a row is never deleted, so that its number is never used again
+    "news",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),  # its permanent name in feeds
+    Column("title", String, nullable=False),
+    Column("text", String, nullable=False),  # plain; a blank line parts paragraphs
+    Column("author", String, nullable=False),
+    Column("posted_at", String, nullable=False),  # UTC, ISO 8601
+    Column("updated_at", String, nullable=False),  # UTC, ISO 8601
+    Column("withdrawn_at", String),  # UTC, ISO 8601; NULL while it is shown
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("key", Name, nullable=False, unique=True),  # names that read as the same share it
+    Column("email", String, unique=True),  # in lower case; NULL where none was told
+    Column("password", String),  # Argon2id's text; NULL once the account is deleted
+    Column("role", String, nullable=False),
+    Column("created_at", String, nullable=False),  # UTC, ISO 8601, as all times here
+    Column("disabled_at", String),
+    Column("terms", String),  # the version of the terms that was accepted
+    Column("terms_at", String),
+)
+
+account_keys = Table(  # what opens an account besides its password; only hashes are kept
+    "account_keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("purpose", String, nullable=False),  # session, token, reset
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("label", String, nullable=False),  # browser of a session, name of a token
+    Column("created_at", String, nullable=False),
+    Column("used_at", String, nullable=False),
+    Column("expires_at", String, nullable=False),
+)
+
+account_tries = Table(  # what is limited in number; old rows are deleted
+    "account_tries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String, nullable=False, index=True),
+    Column("at", Double, nullable=False),  # seconds since 1970 UTC
+)
+
+account_log = Table(  # what was done to accounts, by whom; rows are never changed
+    "account_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("account_id", Integer, ForeignKey("accounts.id"), index=True),
+    Column("who", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("address", String, nullable=False),
 )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, create_engine, event, exc, func, insert, inspect, make_url, select
@@ -29,6 +31,7 @@ _WRITERS_LOCK = 0x696D6167  # of PostgreSQL, held by the one that writes
 _BEGIN = "imagetree_begin"  # option of a connection: the statement that begins a transaction
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _CACHE_KIB = 64 << 10
+_POOL_SIZE = 20
 _IMPORT_HINT = "make one: imagetree database import ARCHIVE --database PATH"
 _HINTS = {
     "disk is full": "free some space and run the command again; what was reported is kept",
@@ -53,6 +56,9 @@ class Database(Closable):
         self.place = place
         self.kept: dict[str, tuple[Any, Any]] = {}
         """What `counting` has computed, and of which state of the database."""
+        self._snapshot = local()
+        self.keeping = Lock()
+        """Held while it computes: threads that ask at once after a change cost one computation."""
 
     def close(self) -> None:
         """Close every connection."""
@@ -65,11 +71,31 @@ class Database(Closable):
         Raises:
             DatabaseError: the engine reports an error; every other exception passes as it is.
         """
+        shared = getattr(self._snapshot, "connection", None)
+        if shared is not None:
+            yield shared
+            return
         with translated(self.place), self.engine.connect() as connection:
             if self.engine.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that this thread reads until the end see one state, in one transaction.
+
+        For a page that asks a dozen questions: it is of one state, and a transaction for each
+        takes as long as its answer. What this thread writes meanwhile is not seen either, and a
+        generator that reads must have ended before.
+        """
+        before = getattr(self._snapshot, "connection", None)
+        with self.reading() as connection:
+            self._snapshot.connection = connection
+            try:
+                yield
+            finally:
+                self._snapshot.connection = before
 
     @contextmanager
     def writing(self, *, alone: bool = True) -> Iterator[Connection]:
@@ -90,12 +116,15 @@ class Database(Closable):
                 yield connection
 
 
-def open_database(place: str | Path, *, create: bool = False) -> Database:
+def open_database(
+    place: str | Path, *, create: bool = False, cache_kib: int = _CACHE_KIB
+) -> Database:
     """Open an image database.
 
     Args:
         place: path of an SQLite file, or a URL of SQLAlchemy (`postgresql://user@host/name`).
         create: make the file or the tables if they are missing.
+        cache_kib: of an SQLite file, kept in memory by each connection.
 
     Raises:
         DatabaseError: nothing is there, it is something else, or a newer imagetree made it.
@@ -106,7 +135,7 @@ def open_database(place: str | Path, *, create: bool = False) -> Database:
     ...         database.engine.dialect.name
     'sqlite'
     """
-    database = _connect(place, create)
+    database = _connect(place, create, cache_kib)
     try:
         _check_schema(database, create)
     except BaseException:
@@ -128,21 +157,22 @@ def translated(place: str) -> Iterator[None]:
         raise DatabaseError(f"{place}: {reason}", hint=hint) from error
 
 
-def _connect(place: str | Path, create: bool) -> Database:
+def _connect(place: str | Path, create: bool, cache_kib: int = _CACHE_KIB) -> Database:
     """The database at a place, whatever tables it has."""
     url, path = _parse_place(place)
     shown = str(path or url)  # a URL shows its password as ***
     if path is not None:
         _check_file(path, create)
     try:
-        engine = create_engine(url)
+        # All are kept: one that is opened for a query costs more than the query.
+        engine = create_engine(url, pool_size=_POOL_SIZE, max_overflow=0)
     except (ImportError, exc.ArgumentError) as error:
         raise DatabaseError(
             f"{shown}: no driver for this database ({error})",
             hint="install it, for example: pip install 'imagetree[postgresql]'",
         ) from error
     if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", partial(_set_up_sqlite, cache_kib))
         event.listen(engine, "begin", _begin_sqlite)
     return Database(engine, shown)
 
@@ -276,14 +306,14 @@ def _run_migrations(database: Database, revision: str) -> None:
             context.run_migrations()
 
 
-def _set_up_sqlite(driver_connection: Any, _record: object) -> None:
+def _set_up_sqlite(cache_kib: int, driver_connection: Any, _record: object) -> None:
     """Settings of each connection; transactions are begun by `_begin_sqlite`, not by the driver."""
     driver_connection.isolation_level = None
     cursor = driver_connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_SECONDS}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    cursor.execute(f"PRAGMA cache_size = -{cache_kib}")
     cursor.close()
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from imagetree.database import ImageReader
@@ -25,6 +26,7 @@ from imagetree.export.selection import Selection
 from imagetree.web import text_api
 from imagetree.web.signing import LINK_SECONDS, Grant, LinkSigner, load_secret, secret_folder
 from imagetree.web.tars import Plans, Slots, TarResponse, parse_range, too_many
+from imagetree.web.threads import run_slowly
 from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
@@ -321,10 +323,10 @@ def _add_archives(router: APIRouter, downloads: _Downloads) -> None:
             return _in_text(refusal)
 
     @router.get("/download/{name}.tar.sha256", response_class=PlainTextResponse, responses=refusals)
-    def checksum(request: Request, name: str, key: _Key = "") -> Response:
+    async def checksum(request: Request, name: str, key: _Key = "") -> Response:
         """SHA-256 of an archive; the first time the whole archive is read for it."""
         try:
-            return downloads.checksum(request, name, key)
+            return await run_slowly(request, downloads.checksum, request, name, key)
         except HTTPException as refusal:
             return _in_text(refusal)
 
@@ -354,9 +356,10 @@ def _add_twins(router: APIRouter, downloads: _Downloads) -> None:
         return downloads.synset(request, _noun(wnid))
 
     @router.get("/download/{wnid}/link.json", responses=refusals)
-    def link(request: Request, wnid: str, subtree: _Subtree = False) -> dict[str, Any]:
+    async def link(request: Request, wnid: str, subtree: _Subtree = False) -> dict[str, Any]:
         """A link to a synset's archive, good for a day."""
-        return downloads.link(request, Archive(_noun(wnid), subtree))
+        archive = Archive(_noun(wnid), subtree)
+        return await run_slowly(request, downloads.link, request, archive)
 
 
 def _add_pages(router: APIRouter, downloads: _Downloads, site: Site) -> None:
@@ -371,6 +374,7 @@ def _add_pages(router: APIRouter, downloads: _Downloads, site: Site) -> None:
         return site.page(request, "downloads_synset.html", downloads.synset(request, _noun(wnid)))
 
     @router.get("/download/{wnid}/link", include_in_schema=False)
-    def link(request: Request, wnid: str, subtree: _Subtree = False) -> Response:
-        found = downloads.link(request, Archive(_noun(wnid), subtree))
-        return site.page(request, "downloads_link.html", found)
+    async def link(request: Request, wnid: str, subtree: _Subtree = False) -> Response:
+        archive = Archive(_noun(wnid), subtree)
+        found = await run_slowly(request, downloads.link, request, archive)
+        return await run_in_threadpool(site.page, request, "downloads_link.html", found)

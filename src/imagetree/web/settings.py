@@ -18,9 +18,17 @@ class Settings:
         run: a trained run, with which uploaded photos are recognised; None: no network is shown.
         page_size: images named on a page.
         max_body: bytes of the largest request that is read.
+        public_url: where visitors find the site, as `https://images.example.org`: its links and
+            cookies are made for it; empty: wherever a request was sent to.
+        hosts: names, without port, that a request may be sent to, besides that of `public_url` and
+            addresses of numbers; empty: any.
+        proxies: addresses and networks of proxies that are believed who they ask for.
     """
 
     database: str
     run: Path | None = None
     page_size: int = 60
     max_body: int = 32 << 20
+    public_url: str = ""
+    hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imagetree.database import Database
     from imagetree.web.gate import Gate
     from imagetree.web.settings import Settings
+    from imagetree.web.thumbnails import Thumbnails
 
 ROLES = ("visitor", "annotator", "participant", "curator")
 _FLASH = "flash"
@@ -52,13 +53,6 @@ class Users(Protocol):
         """Its user; None for who is not logged in."""
 
 
-class NoUsers:
-    """Nobody can log in."""
-
-    def user_of(self, request: Request) -> User | None:
-        """None."""
-
-
 @dataclass
 class Site:
     """What every page is made with; `current_site(request)` gives it to a page.
@@ -69,6 +63,7 @@ class Site:
         settings: what the site was started with.
         users: who a request comes from.
         gate: who may download.
+        thumbnails: the images as pages show them.
     """
 
     database: Database
@@ -76,6 +71,7 @@ class Site:
     settings: Settings
     users: Users
     gate: Gate
+    thumbnails: Thumbnails
 
     def page(
         self, request: Request, name: str, values: dict[str, Any], status: int = 200

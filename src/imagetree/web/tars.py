@@ -39,7 +39,7 @@ PIECE_BYTES = 1 << 20
 """Sent at a time: one hop between threads costs as much as reading a few hundred kilobytes."""
 
 MAX_DOWNLOADS = 8
-"""At a time in one process, of the 15 connections that SQLAlchemy's pool lends at most."""
+"""At a time in one process, of the 20 connections that SQLAlchemy's pool lends at most."""
 
 MAX_OF_ONE = 4
 """At a time for one account, or for one address without an account."""

@@ -1,0 +1,302 @@
+"""The site as processes that listen at an address, until they are told to stop.
+
+One process for one user; for many, workers that take requests from one socket, begun anew where one
+dies. SIGTERM and Ctrl-C let answers that are under way be finished, downloads for so long as
+`GRACE_SECONDS`, and then the command ends as done.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from functools import partial
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
+
+from imagetree.database import open_database
+from imagetree.errors import ImagetreeError
+from imagetree.web.app import create_app
+from imagetree.web.logs import set_up_log
+from imagetree.web.metrics import Metrics
+from imagetree.web.signing import load_secret, secret_folder
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from fastapi import FastAPI
+
+    from imagetree.web.settings import Settings
+
+GRACE_SECONDS = 30
+"""For answers that are under way when the site is stopped."""
+
+HEAD_SECONDS = 10.0
+"""In which the head of a request is to arrive."""
+
+KEEP_ALIVE_SECONDS = 75
+"""For which an unused connection stays; longer than nginx keeps its own, so that nginx ends it."""
+
+MAX_CONNECTIONS = 512
+"""Of one process, at a time."""
+
+_log = logging.getLogger(__name__)
+_BACKLOG = 2048
+_REASONS = {
+    errno.EADDRINUSE: "another process listens there",
+    errno.EACCES: "ports below 1024 are for the superuser",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+}
+
+
+class Listening(NamedTuple):
+    """Where and by how many processes requests are taken.
+
+    Args:
+        host: name or address of this machine; 0.0.0.0 or :: for all that it has.
+        port: 0 for any that is free.
+        workers: processes.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+
+
+def serve(settings: Settings, listening: Listening, say: Callable[[str], None]) -> None:
+    """Serve the site until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: of the site.
+        listening: where.
+        say: told the site's URL once it is listened at.
+
+    Raises:
+        ImagetreeError: the database is missing or of another schema, the settings are wrong, or
+            nobody can listen at the address; a worker could not start.
+    """
+    check_settings(settings)
+    _check_database(settings)
+    with _listen(listening) as listener, _stopped_by_signals():
+        set_up_log()
+        say(f"http://{format_address(*listener.getsockname()[:2])}")
+        if listening.workers > 1:
+            _serve_by_workers(settings, listening.workers, listener)
+        else:
+            _serve_alone(settings, listener)
+
+
+def check_settings(settings: Settings) -> None:
+    """Whether URL and proxies can be understood.
+
+    Raises:
+        ImagetreeError: one cannot.
+    """
+    try:
+        url = urlsplit(settings.public_url)
+        is_whole = url.scheme in {"http", "https"} and bool(url.hostname) and url.username is None
+        is_site = url.path in {"", "/"} and not url.query and not url.fragment and url.port != 0
+    except ValueError:
+        is_whole = is_site = False
+    if settings.public_url and not (is_whole and is_site and settings.public_url.isascii()):
+        raise ImagetreeError(
+            f"--public-url: {settings.public_url!r} is no address of a site",
+            hint="name it as visitors see it, without a path: https://images.example.org",
+        )
+    for each in settings.proxies:
+        try:
+            ip_network(each)
+        except ValueError as error:
+            raise ImagetreeError(
+                f"--proxies: {each!r} is no address or network ({error})",
+                hint="name the proxy's address, as 127.0.0.1 or 10.0.0.0/8",
+            ) from None
+    if settings.run is not None and not settings.run.is_dir():
+        raise ImagetreeError(
+            f"--run: {settings.run}: there is no run", hint="train one: imagetree train"
+        )
+
+
+def named_hosts(host: str) -> tuple[str, ...]:
+    """Names that a site may be called by which listens at a host; addresses need no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return (host.lower(),)
+    return ("localhost",)
+
+
+def format_address(host: str, port: int) -> str:
+    """Host and port as in a URL.
+
+    >>> format_address("::1", 8000)
+    '[::1]:8000'
+    """
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def create_worker_app(settings: Settings, folder: Path) -> FastAPI:
+    """The site in one of several processes; for `serve`.
+
+    Args:
+        settings: of the site.
+        folder: where the workers' counts are.
+    """
+    set_up_log()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        return create_app(settings, Metrics(folder))
+    except ImagetreeError:
+        _log.exception("this worker cannot start")
+        sys.exit(STARTUP_FAILURE)  # so that it is not tried again and again
+
+
+def _end_with_parent() -> None:
+    """A worker whose first process was killed would hold the port, and nobody could stop it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 that gives up a connection on which the head of a request does not arrive.
+
+    Uvicorn's own time limit ends with the first byte, so that a byte in a minute would hold a
+    connection for ever.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a request."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Expect no more once a head has arrived; expect its end where it has begun."""
+        super().data_received(data)
+        if self._is_answering():
+            self._expect_nothing()
+        elif self._deadline is None:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if not self._is_answering():
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+
+def _check_database(settings: Settings) -> None:
+    """Whether the site could start: what is wrong is told once, and not by each worker."""
+    with open_database(settings.database) as database:
+        load_secret(secret_folder(database))
+
+
+def _listen(listening: Listening) -> socket.socket:
+    host, port = listening.host, listening.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = _REASONS.get(getattr(error, "errno", None) or 0, str(error))
+        raise ImagetreeError(
+            f"{format_address(host, port)}: cannot be listened at ({reason})",
+            hint=f"choose another: imagetree web serve --port {(port + 1) % 65536}",
+        ) from error
+    # What is accepted inherits it: an answer's body shall not wait for the receipt of its head,
+    # which a receiver gives after 40 ms. asyncio sets it on sockets that name their protocol alone.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=ImpatientProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,  # `recording` writes a better one
+        proxy_headers=False,  # `recording.FromProxies` reads them, with the request's id
+        server_header=False,
+        backlog=_BACKLOG,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _serve_alone(settings: Settings, listener: socket.socket) -> None:
+    try:
+        uvicorn.Server(_config(create_app(settings))).run([listener])
+    except SystemExit as error:
+        _check_start(has_failed=error.code == STARTUP_FAILURE)
+        raise
+
+
+def _serve_by_workers(settings: Settings, workers: int, listener: socket.socket) -> None:
+    with tempfile.TemporaryDirectory(prefix="imagetree-") as folder:
+        config = _config(partial(create_worker_app, settings, Path(folder)))
+        config.factory, config.workers = True, workers
+        supervisor = Multiprocess(config, [listener])
+        supervisor.run()
+        exits = [process.exitcode for process in supervisor.processes]
+        _check_start(has_failed=STARTUP_FAILURE in exits)
+
+
+def _check_start(*, has_failed: bool) -> None:
+    if has_failed:
+        raise ImagetreeError(
+            "the site could not start", hint="the reason is in the log, above; mend it"
+        )
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGINT end this command as done.
+
+    While the server runs they are its own; it raises them again when it has stopped.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,112 @@
+"""`imagetree engines`, `imagetree compress` and `imagetree recognize --engine`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from imagetree.engines.building import NAMES
+
+from .untrained import make_run
+
+
+@pytest.fixture(scope="module")
+def run(imagenette, tmp_path_factory):
+    """A run with its first weights; beside it `images/`."""
+    return make_run(imagenette, tmp_path_factory.mktemp("engines"))
+
+
+@pytest.fixture(scope="module")
+def chosen(run):
+    """The same run with its engines measured."""
+    from imagetree.cli.main import main
+
+    assert main(["engines", str(run)]) == 0
+    return run
+
+
+def guesses(said) -> list[dict[str, float]]:
+    answers = [json.loads(line)["guesses"] for line in said.out.splitlines()]
+    return [{guess["wnid"]: guess["probability"] for guess in each} for each in answers]
+
+
+@pytest.mark.slow
+def test_engines(run, imagetree) -> None:
+    """A line for each engine, what was taken, and where it is kept; the same as JSON."""
+    said = imagetree("engines", run)
+    assert said.status == 0
+    for name in NAMES:
+        assert name in said.out
+    assert "1 image, ms" in said.out
+    assert said.out.splitlines()[-1] == f"{run}/engine.json: written"
+    assert (run / "engine.json").is_file()
+    found = json.loads(imagetree("engines", run, "--json").out)
+    assert set(found) == {"machine", "latency", "throughput", "candidates"}
+    assert [each["name"] for each in found["candidates"]] == list(NAMES)
+    assert found["candidates"][0]["comparison"]["relative_error"] == 0
+
+
+@pytest.mark.parametrize("name", ["auto", "openvino-int8"])
+def test_recognize_with_an_engine(name, chosen, imagetree) -> None:
+    """The same probabilities as the network's, near enough; of ten crops too."""
+    photographs = sorted((chosen.parent / "images").rglob("*.JPEG"))[:3]
+    for more in ([], ["--crops", 10]):
+        plain = guesses(imagetree("recognize", chosen, *photographs, "--json", *more))
+        said = imagetree("recognize", chosen, *photographs, "--json", "--engine", name, *more)
+        assert said.status == 0
+        for own, theirs in zip(guesses(said), plain, strict=True):
+            assert own == pytest.approx(theirs, abs=0.02)
+
+
+def test_a_sample_with_an_engine(chosen, imagetree) -> None:
+    """The engine is what answers there, too: its probabilities are not the network's own bits."""
+    plain = imagetree("recognize", chosen, "--sample", 2, "--json")
+    said = imagetree("recognize", chosen, "--sample", 2, "--json", "--engine", "openvino-int8")
+    assert said.status == 0
+    assert guesses(said) != guesses(plain)
+    for own, theirs in zip(guesses(said), guesses(plain), strict=True):
+        assert own == pytest.approx(theirs, abs=0.02)
+
+
+def test_an_engine_that_is_none(run, imagetree) -> None:
+    photograph = next((run.parent / "images").rglob("*.JPEG"))
+    said = imagetree("recognize", run, photograph, "--engine", "best")
+    assert said.status == 1
+    assert "no engine is called 'best' (expected one of pytorch-fp32" in said.err
+    said = imagetree("recognize", run / "checkpoint.safetensors", photograph, "--engine", "auto")
+    assert said.status == 1
+    assert "no folder of a run, which --engine needs" in said.err
+
+
+@pytest.mark.slow
+def test_compress(run, imagetree, tmp_path) -> None:
+    """The table, the file, its error on val; and the file answers."""
+    out = tmp_path / "small.onnx"
+    words = ["--points", 100, "--units", 1, "--variance", 1, 0.9, "--val"]
+    said = imagetree("compress", run, out, *words)
+    assert said.status == 0, said.err
+    assert "whole, fp32" in said.out
+    assert "90.0% of the variance (rank " in said.out
+    assert f"{out.stat().st_size:,} bytes" in said.out
+    assert said.out.splitlines()[-1].startswith("top-1 error on val: ")
+    photograph = next((run.parent / "images").rglob("*.JPEG"))
+    answered = imagetree("recognize", run, photograph, "--engine", out)
+    assert answered.status == 0
+    assert len(answered.out.splitlines()) == 5
+
+
+def test_compress_as_json(run, imagetree, tmp_path) -> None:
+    words = ["--points", 100, "--units", 0.5, "--variance", 1, "--json"]
+    said = imagetree("compress", run, tmp_path / "small.onnx", *words)
+    found = json.loads(said.out)
+    assert [each["name"] for each in found["tried"]] == ["whole, fp32", "50% of the units, int8"]
+    assert found["chosen"] == "50% of the units, int8"
+    assert found["size"] == (tmp_path / "small.onnx").stat().st_size
+    assert found["val"] is None
+
+
+def test_compress_refuses_another_ending(run, imagetree, tmp_path) -> None:
+    said = imagetree("compress", run, tmp_path / "small.zip")
+    assert (said.status, said.out) == (1, "")
+    assert "small.zip: an ending that is not known (expected .onnx)" in said.err
