@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 from markupsafe import Markup
-from starlette.datastructures import FormData  # noqa: TC002 - FastAPI reads the annotation
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from fastapi import Response
+    from starlette.datastructures import FormData
 
 COOKIE = FIELD = "csrf"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -56,18 +58,21 @@ def csrf(request: Request) -> Markup:
     )
 
 
-async def checked_form(request: Request) -> FormData:
-    """The fields of a form of ours. A dependency.
+async def checked_form(request: Request) -> AsyncIterator[FormData]:
+    """The fields of a form of ours; files that came with it end with the answer. A dependency.
 
     Raises:
         HTTPException: another site sent it, or its cookie is not there.
     """
     form = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
-    sent, kept = form.get(FIELD), request.cookies.get(COOKIE, "")
-    is_ours = isinstance(sent, str) and secrets.compare_digest(sent.encode(), kept.encode())
-    if not kept or not is_ours:
-        raise HTTPException(403, "this form is not from here or too old: open its page again")
-    return form
+    try:
+        sent, kept = form.get(FIELD), request.cookies.get(COOKIE, "")
+        is_ours = isinstance(sent, str) and secrets.compare_digest(sent.encode(), kept.encode())
+        if not kept or not is_ours:
+            raise HTTPException(403, "this form is not from here or too old: open its page again")
+        yield form
+    finally:
+        await form.close()
 
 
 def is_foreign(method: str, host: str, origin: str | None, fetch_site: str | None) -> bool:
