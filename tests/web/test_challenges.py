@@ -127,7 +127,7 @@ def test_an_entry_is_sent_scored_and_ranked(client, challenge) -> None:
         (b"n99999999\n" + b"n02084071\n" * 59, "answers.txt:1: "),
         (
             b"n02084071 n02121808 n02691156 n02958343 n07747607 n07753592\n" * 60,
-            "answers.txt:60: 6 guesses (expected at most 5)",
+            "answers.txt:20: 6 guesses (expected at most 5)",
         ),
         ("\ufeffn02084071\n".encode("utf-16") * 30, "UTF-16 (expected plain UTF-8 text"),
         (b"", "0 lines (expected one for each of 60 images)"),
