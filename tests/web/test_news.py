@@ -149,3 +149,12 @@ def test_changing_what_is_not_shown_is_refused(site_place):
             news.correct_news(database, 1, "a", "b")
         with pytest.raises(DatabaseError, match="title has 0 characters"):
             news.post_news(database, "", "b", "Ada")
+
+
+def test_home_shows_the_newest(client, site_place) -> None:
+    """As soon as it is posted, though a visitor's pages are kept."""
+    assert "News</h2>" not in client.get("/").text
+    with open_database(site_place) as store:
+        news.post_news(store, "We <moved>", "To another machine.", "Ada")
+    assert "We &lt;moved&gt;" in client.get("/").text
+    assert client.get("/index.json").json()["news"][0]["title"] == "We <moved>"

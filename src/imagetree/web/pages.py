@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from imagetree.web import common, content, explore
 from imagetree.web.caching import unless_changed
+from imagetree.web.news import latest_news
 from imagetree.web.thumbnails import parse_key
 from imagetree.wordnet import load_nouns
 
@@ -39,6 +40,7 @@ def create_router(site: Site) -> APIRouter:
 def _home(site: Site) -> dict[str, Any]:
     return content.home(site.database) | {
         "puzzle": common.question(site.database, common.today()),
+        "news": latest_news(site.database),
     }
 
 
