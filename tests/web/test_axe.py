@@ -36,6 +36,13 @@ PAGES = [
     f"/download/{DOG}",
     "/news",
     "/docs",
+    "/challenges",
+    "/coolstuff",
+    "/coolstuff/stack",
+    "/coolstuff/alexnet/single_gpu",
+    "/login",
+    "/signup",
+    "/reset",
     "/nowhere",
 ]
 """Addresses over the small database of conftest.py; a new page adds its own."""

@@ -1,4 +1,6 @@
-"""The log of accounts: what was done to which, when, by whom, from where. Rows are never changed.
+"""The log of accounts: what was done to which, when, by whom, from where.
+
+Rows are never changed, but for the name and the addresses of who has left.
 
 A row is written in the transaction of what it tells of.
 """

@@ -140,7 +140,9 @@ def list_keys(database: Database, account_id: int, at: datetime) -> tuple[Key, .
         .order_by(_KEYS.id.desc())
     )
     with database.reading() as connection:
-        return tuple(Key(*row) for row in connection.execute(query))
+        found = [Key(*row) for row in connection.execute(query)]
+    idle = after(at, -IDLE_SECONDS)
+    return tuple(each for each in found if each.purpose != SESSION or each.used_at > idle)
 
 
 def revoke_key(database: Database, account_id: int, key_id: int, origin: Origin) -> None:

@@ -10,7 +10,14 @@ from sqlalchemy import delete, func, insert, select, update
 from imagetree.accounts import limits, words
 from imagetree.accounts.audit import Origin, note_action
 from imagetree.accounts.clock import stored
-from imagetree.database.schema import account_keys, accounts
+from imagetree.database.schema import (
+    account_keys,
+    account_log,
+    accounts,
+    entries,
+    leaderboard_log,
+    votes,
+)
 from imagetree.errors import AccountError
 
 if TYPE_CHECKING:
@@ -114,7 +121,8 @@ def log_in(database: Database, name: str, password: str, origin: Origin) -> Acco
         AccountError: there is no such account, the password is wrong, or it is disabled.
         TooMany: too many tries for this account or from this address.
     """
-    key = words.key_of(name[:1000])
+    name = "".join(c for c in name[:1000] if c.isprintable())  # of others nobody is called
+    key = words.key_of(name)
     tries = [(limits.LOGIN_OF_ACCOUNT, key)]
     if origin.address:
         tries.append((limits.LOGIN_FROM_ADDRESS, origin.address))
@@ -126,7 +134,8 @@ def log_in(database: Database, name: str, password: str, origin: Origin) -> Acco
     with database.writing() as connection:
         if row is None or not is_right or row.disabled_at:
             number = row.id if row else None
-            note_action(connection, origin, f"login refused for {name}", number)
+            # what was typed is not kept: it may be a password in the wrong field
+            note_action(connection, replace(origin, who="?"), "login refused", number)
             refused = True
         else:
             refused = False
@@ -153,7 +162,7 @@ def check_own_password(database: Database, account_id: int, password: str) -> No
 
 
 def set_password(database: Database, account_id: int, password: str, origin: Origin) -> None:
-    """Give an account another password; its sessions and links to reset it end.
+    """Give an account another password; its sessions, tokens and links to reset it end.
 
     Raises:
         AccountError: there is no such account, or the password is not fit.
@@ -164,7 +173,7 @@ def set_password(database: Database, account_id: int, password: str, origin: Ori
     with database.writing() as connection:
         here = update(accounts).where(_COLUMNS.id == account_id)
         connection.execute(here.values(password=hashed))
-        _drop_keys(connection, account_id, ("session", "reset"))
+        _drop_keys(connection, account_id, ("session", "token", "reset"))
         note_action(connection, origin, "password changed", account_id)
 
 
@@ -204,19 +213,25 @@ def accept_terms(database: Database, account_id: int, version: str, origin: Orig
 def delete_account(database: Database, account_id: int, origin: Origin) -> None:
     """Forget who somebody was: name, e-mail, password and keys are gone.
 
-    Votes, entries to challenges and the log stay, under a name that says nothing.
+    Votes, entries to challenges and the logs stay, under a name that says nothing and that nobody
+    else can take.
 
     Raises:
         AccountError: there is no such account.
     """
-    nobody = f"former user {account_id}"
+    nobody = f"{words.FORMER} {account_id}"
     values = {"name": nobody, "key": f"@{account_id}", "email": None, "password": None}
     with database.writing() as connection:
-        _account(connection, _COLUMNS.id == account_id)
+        name = _account(connection, _COLUMNS.id == account_id).name
+        for column in (votes.c.voter, entries.c.who, leaderboard_log.c.who, account_log.c.who):
+            table = column.table
+            connection.execute(update(table).where(column == name).values({column.key: nobody}))
+        own = account_log.c.account_id == account_id
+        connection.execute(update(account_log).where(own).values(address=""))
         here = update(accounts).where(_COLUMNS.id == account_id)
         connection.execute(here.values(**values, disabled_at=stored(origin.at)))
         connection.execute(delete(account_keys).where(account_keys.c.account_id == account_id))
-        note_action(connection, replace(origin, who=nobody), "deleted", account_id)
+        note_action(connection, replace(origin, who=nobody, address=""), "deleted", account_id)
 
 
 def find_account(database: Database, which: int | str) -> Account:

@@ -26,22 +26,35 @@ _COMMON = (
 """Words that a password must not consist of, alone or repeated."""
 
 
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's Default_Ignorable_Code_Point: what nothing is drawn for."""
+FORMER = "former user"
+"""Begins the name of an account whose owner has left; nobody else's."""
+
+
 def check_name(text: str) -> str:
     r"""The name of an account, in Unicode's form NFC.
 
     Raises:
         AccountError: it is empty, too long, has a blank at either end, a character that does not
-            print, or an @, so that no name looks like an address.
+            print or that nothing is drawn for, or, in any width, an @: no name looks like an
+            address of e-mail, or like another's.
 
     >>> check_name("Zu\u0308rich") == "Zürich"
     True
     """
     text = unicodedata.normalize("NFC", text)
-    is_plain = text.isprintable() and text.strip() == text and "@" not in text
-    if not (is_plain and 0 < len(text) <= MAX_NAME):
+    key = key_of(text)
+    is_plain = text.isprintable() and text.strip() == text and not _UNSEEN.search(text)
+    is_own = key and "@" not in key and not key.startswith(FORMER)
+    if not (is_plain and is_own and len(text) <= MAX_NAME):
         raise AccountError(
-            f"this is no name (expected 1 to {MAX_NAME} characters that print, no blank at either "
-            "end, no @)"
+            f"this is no name (expected 1 to {MAX_NAME} characters that are seen, no blank at "
+            f"either end, no @, no {FORMER!r})"
         )
     return text
 
