@@ -23,8 +23,10 @@ from imagetree.sources.tarscan import Member, Problem, scan_tar
 NUM_TARS = 40
 
 ENDLESS = """
-import itertools, sys
+import itertools, signal, sys
 from imagetree.sources import tarpool
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run behind nohup
 
 tarpool.START_SECONDS = -1
 workers, real = [], tarpool._Worker
@@ -220,7 +222,10 @@ def test_workers_end_with_their_caller(archive, how):
         assert len(pids) == tarpool.PROCESSES
         assert all(map(is_running, pids))
         caller.send_signal(how)
-        _, complaint = caller.communicate(timeout=20)
+        try:
+            _, complaint = caller.communicate(timeout=20)
+        finally:
+            caller.kill()
     assert caller.returncode != 0
     assert (b"KeyboardInterrupt" in complaint) == (how == signal.SIGINT)
     wait_until(lambda: not any(map(is_running, pids)))
