@@ -39,6 +39,8 @@ PAGES = [
     "/challenges",
     "/coolstuff",
     "/coolstuff/stack",
+    "/coolstuff/recognize",
+    "/coolstuff/common",
     "/coolstuff/alexnet/single_gpu",
     "/login",
     "/signup",

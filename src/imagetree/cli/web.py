@@ -34,7 +34,7 @@ def serve(
         host: name or address to listen at; 0.0.0.0 for all addresses of this machine.
         port: to listen at; 0 for any that is free.
         workers: processes that answer.
-        run: a trained run, whose filters are shown.
+        run: a trained run, by which photos are recognised and whose filters are shown.
         public_url: where visitors find the site, as https://images.example.org: requests to other
             names are refused, and links are made for it.
         proxies: addresses or networks of proxies in front, which are believed who they ask for.

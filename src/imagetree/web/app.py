@@ -37,6 +37,7 @@ from imagetree.web import (
     operation,
     pages,
     publications,
+    recognize,
     text_api,
     votes,
 )
@@ -70,6 +71,7 @@ AREAS = (
     accounts,
     challenges,
     coolstuff,
+    recognize,
     votes,
     curate,
     news,

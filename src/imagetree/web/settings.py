@@ -15,7 +15,7 @@ class Settings:
 
     Args:
         database: path of a SQLite file or a PostgreSQL URL.
-        run: a trained run, whose filters are shown; None: none is.
+        run: a trained run, by which photos are recognised; None: no network is shown.
         page_size: images named on a page.
         max_body: bytes of the largest request that is read.
         public_url: where visitors find the site, as `https://images.example.org`: its links and

@@ -1,0 +1,195 @@
+"""CoolStuff: what the site's own run says of photos that a visitor sends."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from starlette.datastructures import FormData, UploadFile
+
+from imagetree.errors import DatabaseError, ImagetreeError
+from imagetree.web import content, uploads
+from imagetree.web.forms import checked_form
+from imagetree.web.threads import run_slowly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from imagetree.recognition.recognizer import Recognizer
+    from imagetree.web.site import Site
+
+MAX_PHOTOS = 10
+"""That are asked what they have in common."""
+
+AT_ONCE = 2
+"""Visitors whose photos are looked at; the next is asked to come back."""
+
+SHARE = 0.8
+"""Of the photos that a common concept covers."""
+
+_TEMPLATE = "coolstuff_recognize.html"
+
+
+class Holder:
+    """The network of a run, loaded when a photo is first sent; torch comes with it.
+
+    Args:
+        run: its folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._recognizer: Recognizer | None = None
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """For who sends photos, from before they are decoded.
+
+        Raises:
+            HTTPException: as many are being looked at as may be.
+        """
+        if not self._free.acquire(blocking=False):
+            raise HTTPException(503, "others are being served: try again", {"Retry-After": "10"})
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    @contextmanager
+    def recognizer(self) -> Iterator[Recognizer]:
+        """The network, for one at a time.
+
+        Raises:
+            HTTPException: it cannot be loaded; the reason names paths and is not for visitors.
+        """
+        from dataclasses import replace
+
+        from imagetree.recognition.recognizer import Recognizer
+
+        with self._lock:
+            if self._recognizer is None:
+                try:
+                    loaded = Recognizer.load(self._run, calibrated=True)
+                except ImagetreeError as error:
+                    raise HTTPException(503, "the trained network is not there") from error
+                self._recognizer = replace(loaded, view=replace(loaded.view, workers=0))
+            yield self._recognizer
+
+
+def create_router(site: Site) -> APIRouter:
+    """The forms, the answers, and the photos as they are shown back."""
+    router = APIRouter()
+    holder = None if site.settings.run is None else Holder(site.settings.run)
+    _add_photos(router)
+    for kind in ("recognize", "common"):
+        _add_form(router, site, holder, kind)
+    return router
+
+
+def _add_photos(router: APIRouter) -> None:
+    @router.get("/coolstuff/photo/{name}", include_in_schema=False)
+    def photo(name: str) -> Response:
+        place = uploads.kept(name)
+        if place is None:
+            raise HTTPException(404, "this photo is not kept any more")
+        # read here: what is removed meanwhile is gone, not half sent
+        headers = {"Cache-Control": "private, no-store"}
+        return Response(place.read_bytes(), media_type="image/jpeg", headers=headers)
+
+
+def _add_form(router: APIRouter, site: Site, holder: Holder | None, kind: str) -> None:
+    shown = {"kind": kind, "has_run": holder is not None, "max_photos": MAX_PHOTOS}
+
+    @router.get(f"/coolstuff/{kind}", include_in_schema=False)
+    def form(request: Request) -> Response:
+        return site.page(request, _TEMPLATE, shown)
+
+    @router.post(f"/coolstuff/{kind}", include_in_schema=False)
+    async def answer(
+        request: Request, sent: Annotated[FormData, Depends(checked_form)]
+    ) -> Response:
+        if holder is None:
+            raise HTTPException(404, "this site was started without a trained network")
+        files = [each for each in sent.getlist("photo") if isinstance(each, UploadFile)]
+        most = 1 if kind == "recognize" else MAX_PHOTOS
+        try:
+            if not 1 <= len(files) <= most:
+                raise DatabaseError(f"{len(files)} photos were sent (expected 1 to {most})")
+            with holder.admitted():
+                data = [await each.read(uploads.MAX_BYTES + 1) for each in files]
+                work = _recognize if kind == "recognize" else _find_common
+                values = await run_slowly(request, work, holder, data)
+        except DatabaseError as error:
+            return site.page(request, _TEMPLATE, {**shown, "fault": error.message}, 400)
+        return site.page(request, _TEMPLATE, {**shown, **values})
+
+
+def _kept(data: list[bytes]) -> list[Path]:
+    """Photos as they are shown, once all of them are found to be photos."""
+    plain = [uploads.make_plain(each) for each in data]
+    found = [uploads.kept(uploads.keep(each)) for each in plain]
+    return [place for place in found if place is not None]
+
+
+def _address(place: Path) -> str:
+    return f"/coolstuff/photo/{place.stem}"
+
+
+def _recognize(holder: Holder, data: list[bytes]) -> dict[str, Any]:
+    """The likeliest classes of a photo, the hedged answer, and where the answer lies."""
+    from imagetree.recognition.recognizer import ImageFiles
+
+    places = _kept(data)
+    with holder.recognizer() as recognizer:
+        images = ImageFiles(places)
+        known = recognizer.calibration.multipliers if recognizer.calibration else {}
+        accuracy = min(known, default=None)  # the higher ones promise more and say less
+        num_guesses = min(5, len(recognizer.wnids))
+        [found] = recognizer.recognize(images, num_guesses, accuracy=accuracy)
+        if found.reason is not None:
+            raise DatabaseError("the photo cannot be read")
+        overlay = _where(recognizer, images, found.guesses[0].wnid)
+    return {
+        "photo": _address(places[0]),
+        "overlay": _address(overlay),
+        "guesses": found.guesses,
+        "way_down": content.ways(found.guesses[0].wnid)[0],
+        "hedged": found.hedged.answer if found.hedged else None,
+        "accuracy": accuracy,
+    }
+
+
+def _where(recognizer: Recognizer, images: Any, wnid: str) -> Path:
+    """The Grad-CAM of a class over what the network saw."""
+    import simplejpeg
+
+    from imagetree.pictures.saliency import overlay
+    from imagetree.training.device import normalise
+    from imagetree.understanding.activations import seen_pixels
+    from imagetree.understanding.saliency import grad_cam
+
+    network, view = recognizer.network, recognizer.view
+    pixels = seen_pixels(recognizer, images, 0)
+    x = normalise(pixels[None], next(network.parameters()).device, view.mean, view.std)
+    values = grad_cam(network, x, recognizer.wnids.index(wnid)).at_pixels()
+    picture = overlay(pixels, values, float(values.max()))
+    place = uploads.kept(uploads.keep(simplejpeg.encode_jpeg(picture, quality=92)))
+    assert place is not None  # it was kept a moment ago
+    return place
+
+
+def _find_common(holder: Holder, data: list[bytes]) -> dict[str, Any]:
+    """What several photos have in common, as the network sees them."""
+    from imagetree.recognition.concept import common_concepts
+    from imagetree.recognition.recognizer import ImageFiles
+
+    places = _kept(data)
+    with holder.recognizer() as recognizer:
+        probabilities, _ = recognizer.probabilities(ImageFiles(places))
+        found = common_concepts(probabilities, recognizer.wnids, SHARE)
+    return {"photos": [_address(place) for place in places], "common": found, "share": SHARE}
