@@ -10,6 +10,7 @@ import torch
 from imagetree.alexnet.weights_out import build_network
 from imagetree.engines.engine import num_cores, precision_of, require
 from imagetree.engines.graph import norm_as_convolution, norm_in_float, take_apart
+from imagetree.engines.signal_stack import keep_signal_stack
 from imagetree.training.device import choose_device, normalise
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class OpenVinoEngine:
             model = self._core.read_model(self._model)
             if size is not None:
                 model.reshape(list(shape))
-            compiled = self._core.compile_model(model, "CPU", self._settings)
+            with keep_signal_stack():
+                compiled = self._core.compile_model(model, "CPU", self._settings)
             self._requests[size] = compiled.create_infer_request()
         return self._requests[size]
