@@ -128,6 +128,7 @@ def test_unknown_names_cost_what_wrong_passwords_cost(database, ada, monkeypatch
     assert words.verify_password("the password of nobody", None)[0] is False
 
 
+@pytest.mark.slow
 def test_guessing_is_stopped_by_account_and_comes_back_with_time(database, ada) -> None:
     """From however many addresses; the right password does not help until then."""
     for number in range(limits.LOGIN_OF_ACCOUNT.most):
@@ -138,6 +139,7 @@ def test_guessing_is_stopped_by_account_and_comes_back_with_time(database, ada) 
     assert users.log_in(database, "ada", PASSWORD, at(minutes=15, seconds=1)).id == ada.id
 
 
+@pytest.mark.slow
 def test_guessing_is_stopped_by_address(database, ada) -> None:
     for number in range(limits.LOGIN_FROM_ADDRESS.most):
         with pytest.raises(AccountError, match="wrong name"):

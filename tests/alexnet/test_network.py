@@ -98,6 +98,7 @@ def test_first_loss_is_log_of_the_classes() -> None:
     assert abs(loss.item() - 2.3026) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_gradients_are_the_same_every_time(name: str) -> None:
     """Torch's deterministic mode runs forward and backward of every network, twice the same."""
@@ -186,6 +187,7 @@ def test_pooling_and_relu_commute_and_norm_and_relu_do_not() -> None:
     assert ((papers - as_released).abs().max() / as_released.abs().max()).item() > 1e-4
 
 
+@pytest.mark.slow
 def test_training_step_with_channels_last_and_bf16() -> None:
     """Every network trains in the layout and precision that `imagetree train` uses."""
     x = torch.randn(2, 3, 70, 70, generator=torch.Generator().manual_seed(0))

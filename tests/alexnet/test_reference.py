@@ -194,6 +194,7 @@ def far(ours: torch.Tensor, theirs: np.ndarray) -> float:
     return float(np.abs(ours.detach().numpy() - theirs).max() / np.abs(theirs).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_outputs_and_gradients_of_every_layer(name: str) -> None:
     network, images = network_with_large_values(name)
@@ -215,6 +216,7 @@ def test_outputs_and_gradients_of_every_layer(name: str) -> None:
     assert max(far(found[key], gradients[key]) for key in gradients) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer", "change"),
     [

@@ -48,6 +48,7 @@ def narrow(monkeypatch, request):
         samples.narrow(monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "input_size", "image_size"), SIZES)
 def test_programs_give_our_logits(tmp_path, architecture, input_size, image_size):
     """For batches of any size, pixels as they are decoded; what the file is stands in it."""

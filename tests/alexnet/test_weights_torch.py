@@ -60,6 +60,7 @@ def test_names_and_shapes_are_those_of_the_module(architecture):
     assert {n: tuple(t.shape) for n, t in network.state_dict().items()} == expected
 
 
+@pytest.mark.slow
 def test_torchvisions_weights_give_torchvisions_logits(tmp_path, torchvision_alexnet):
     """Of pixels that torchvision's transforms would have given it, 0..1 less mean over std."""
     path = tmp_path / "alexnet.pth"

@@ -113,6 +113,7 @@ def test_readme_shows_every_file() -> None:
     assert shown == there
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

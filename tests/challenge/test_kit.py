@@ -95,6 +95,7 @@ print(json.dumps(imagenet.load_meta_file(root)))
 """
 
 
+@pytest.mark.slow
 def test_torchvision_takes_it_for_ilsvrc2012s(challenge: Challenge, tmp_path: Path) -> None:
     """Its own reader finds words by wnid, and the truth of val as wnids."""
     need(importlib.util.find_spec("torchvision"), "torchvision is not installed")

@@ -12,6 +12,8 @@ from imagetree.alexnet.architectures import ARCHITECTURES
 from imagetree.alexnet.layers import FullyConnected
 from imagetree.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 WNIDS = ("n01440764", "n02102040", "n03028079")  # tench, English springer, church
 PER_CLASS = 12
 SETTINGS = (

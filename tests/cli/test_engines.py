@@ -10,6 +10,8 @@ from imagetree.engines.building import NAMES
 
 from .untrained import make_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(imagenette, tmp_path_factory):

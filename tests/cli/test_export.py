@@ -116,6 +116,7 @@ def test_folder(pets, imagetree, pictures, tmp_path) -> None:
         assert (image.format, image.mode) == ("JPEG", "RGB")
 
 
+@pytest.mark.slow
 def test_lists(pets, imagetree, tmp_path) -> None:
     """The files are printed, and the names of the release are those that were given."""
     words = ["--release-name", "mine2026", "--root", "mine26", "--title", "My Release"]

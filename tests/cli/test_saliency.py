@@ -34,6 +34,7 @@ def test_saliency_of_an_image_of_the_split(run, imagetree) -> None:
     assert "13 x 13 pixels covered around row" in said.out
 
 
+@pytest.mark.slow
 def test_saliency_of_a_file_and_a_class(run, imagetree, tmp_path) -> None:
     """A file needs no database; JSON has the figures of the class that was asked for."""
     file = next((run.parent / "images" / WNIDS[0]).iterdir())

@@ -247,6 +247,7 @@ def test_planted_pairs_among_many():
     assert found.tolist() == [[n, len(hashes) + n] for n in range(500)]
 
 
+@pytest.mark.slow
 def test_same_photographs_at_two_sizes(database, tmp_path):
     """100 of ImageNet's originals among 1,000 reduced ones: at least 98 found, none wrong."""
     reduced = {}

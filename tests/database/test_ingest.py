@@ -325,6 +325,7 @@ with open_database(sys.argv[1]) as database:
 """
 
 
+@pytest.mark.slow
 def test_order_of_problems_is_that_of_the_archive(tmp_path, kennel_tar):
     """What is set aside in a comparison is listed alike, whatever the seed of the hashes."""
     copy = tmp_path / "copy.tar"

@@ -18,6 +18,8 @@ from imagetree.errors import DatabaseError
 
 from .kinds import DOG, check_counts, make_tar
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import sys
 from imagetree.database import import_source, ingest, open_database

@@ -69,6 +69,7 @@ def prove_reading(database, kind):
     check_counts(database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_kind(database, tmp_path, name):
     """Container, layout, names, counts and bytes are right; a second import changes nothing."""
@@ -97,6 +98,7 @@ def served(folder):
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["ImageNet's", "CSV"])
 def test_list_of_urls(database, tmp_path, monkeypatch, form):
     """ImageNet's `WNID_N<TAB>URL` and a table of URLs, fetched from a web server."""

@@ -27,6 +27,8 @@ from .kinds import (
     samples,
 )
 
+pytestmark = pytest.mark.slow
+
 FILES = ["tar of tars", "class folders in a tar", "class folders in a deflated zip", "Parquet"]
 FOLDERS = ["folder of tars", "shards of WebDataset", "Parquet in shards"]
 SLOW_FOLDERS = [pytest.param(name, marks=pytest.mark.slow) for name in FOLDERS]  # many sessions

@@ -16,6 +16,8 @@ from imagetree.training.checkpoints import load_checkpoint
 
 from .conftest import write_train, write_val
 
+pytestmark = pytest.mark.slow
+
 IMAGETREE = Path(sys.executable).with_name("imagetree")
 
 

@@ -22,6 +22,8 @@ from imagetree.engines.engine import precision_of
 from imagetree.errors import TrainingError
 from imagetree.training.runs import load_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(run, tmp_path_factory):

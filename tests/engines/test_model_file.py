@@ -21,6 +21,8 @@ from imagetree.errors import TrainingError
 
 from .small import make_small
 
+pytestmark = pytest.mark.slow
+
 
 def test_read_back(int8, weights, squares, tmp_path) -> None:
     """The same graph, the same answers, and what network it is."""

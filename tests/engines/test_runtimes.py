@@ -14,6 +14,8 @@ from imagetree.engines.comparing import compare, fault_of
 from imagetree.engines.engine import precision_of
 from imagetree.errors import TrainingError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def engines(weights, int8):

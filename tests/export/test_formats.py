@@ -21,6 +21,7 @@ from .conftest import CAT, CHIHUAHUA, DOG
 BROCCOLI = "n07714990"
 
 
+@pytest.mark.slow
 def test_every_list_is_written(store, tmp_path):
     """Each under ImageNet's name; no urls.txt where nothing has a URL."""
     need(gloss_of(DOG), "WordNet 3.0 is not installed (Debian's package wordnet-base)")

@@ -9,6 +9,7 @@ import json
 import os
 from typing import NamedTuple
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +111,7 @@ PIECES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=800 * TIMES, deadline=None)
 @given(good_files(), st.data())
 def test_damaged_files(file: File, data: st.DataObject) -> None:

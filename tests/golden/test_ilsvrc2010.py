@@ -43,6 +43,7 @@ def test_hierarchical_errors(kit: tuple[np.ndarray, np.ndarray, np.ndarray]) -> 
     assert errors == HIERARCHICAL
 
 
+@pytest.mark.slow
 def test_demonstration_through_the_parser(oracles: Path) -> None:
     """The kit's file as it is, ids and all, into our classes sorted by wnid: the same digits.
 
@@ -62,6 +63,7 @@ def test_demonstration_through_the_parser(oracles: Path) -> None:
     assert [f"{top.hierarchical_error:.4f}" for top in score.top] == HIERARCHICAL
 
 
+@pytest.mark.slow
 def test_demonstration_in_another_numbering_is_refused(oracles: Path) -> None:
     """Its ids are no class indices, wnids, or ids of 2012, and nothing reads them as such."""
     folder = oracles / "ilsvrc2010"

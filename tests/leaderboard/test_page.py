@@ -156,6 +156,7 @@ def test_json_has_words_as_they_are_and_nothing_that_is_not_public(filled, board
     assert not [each for each in secret if each in text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_rendered_page_is_readable(filled, tmp_path, scheme):
     """In Chromium: its ground is light or dark, its writing far from it, and bars are seen."""

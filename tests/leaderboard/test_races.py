@@ -19,6 +19,8 @@ from imagetree.leaderboard.scoring import Referee
 
 from .conftest import BOARD
 
+pytestmark = pytest.mark.slow
+
 NUM_SENDERS = 4
 _SEND = """
 import os, signal, sys

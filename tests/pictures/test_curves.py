@@ -79,6 +79,7 @@ def test_validation_error_is_drawn_where_it_is_logged() -> None:
     assert re.search(r"^val$", text_of(render_curves(records)), re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_same_log_same_text() -> None:
     assert render_curves(RECORDS) == render_curves(RECORDS)
 

@@ -153,6 +153,7 @@ def test_archives_in_archives(drawn):
     check(0, len(data))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(drawn=ARCHIVES, draw=st.data(), is_file_cut=st.booleans())
 def test_truncated_archive_gives_what_is_whole(drawn, draw, is_file_cut):
@@ -179,6 +180,7 @@ def test_file_that_became_shorter_raises_nothing(drawn, draw):
     assert all(member.offset <= len(left) for member in members_of(found))
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(
     entries=st.lists(ENTRIES, min_size=1, max_size=8),

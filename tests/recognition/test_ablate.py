@@ -36,6 +36,8 @@ from imagetree.training.evaluate import predict
 from imagetree.training.log import read_log
 from imagetree.training.runs import load_run
 
+pytestmark = pytest.mark.slow
+
 WNIDS = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079", "n03394916"),
     *("n03417042", "n03425413", "n03445777", "n03888257"),

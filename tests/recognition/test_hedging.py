@@ -216,6 +216,7 @@ def test_score_is_counted_by_hand() -> None:
     assert flat == [WNIDS[each] for each in rows.argmax(1)]
 
 
+@pytest.mark.slow
 def test_halves_keep_95_percent_on_the_thousand_classes() -> None:
     """Probabilities too sure of themselves, as a trained network's: kept in halves."""
     wnids = tuple(shared_path("facts", "ilsvrc2012_wnids.txt").read_text().split())

@@ -6,6 +6,8 @@ import io
 import os
 import pickle
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from PIL import Image
 
 from imagetree.errors import DatabaseError, TrainingError
 from imagetree.recognition.inputs import Input, InputReader, iter_inputs
+
+NOBODY = 65534
 
 
 def jpeg(width: int = 20, **how) -> bytes:
@@ -76,11 +80,25 @@ def test_empty_folder(tmp_path) -> None:
     assert listed(tmp_path) == {str(tmp_path): "an empty folder"}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_folder_without_permission(tmp_path) -> None:
-    closed = tmp_path / "closed"
+@pytest.fixture
+def nobodys_folder():
+    """A folder of this user's, who is another than root meanwhile: root may read everything."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as folder:  # `tmp_path` lies in a folder closed to others
+        if root:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def test_folder_without_permission(nobodys_folder) -> None:
+    closed = nobodys_folder / "closed"
     closed.mkdir(mode=0)
-    assert "cannot be read" in listed(tmp_path)[str(closed)]
+    assert "cannot be read" in listed(nobodys_folder)[str(closed)]
 
 
 @pytest.mark.parametrize("url", ["http://a.example/b.jpg", "https://a.example/b", "s3://b/c.jpg"])

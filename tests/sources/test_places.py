@@ -198,6 +198,7 @@ def test_list_place_of_many_pages(bucket, monkeypatch):
     assert names == [f"{number}.jpg" for number in range(10)]
 
 
+@pytest.mark.slow
 def test_http_place_from_32_threads():
     with serve(WebFile(DATA)) as file, open_place(file.url) as place:
         assert (place.size, place.version, place.is_remote) == (len(DATA), '"1"', True)

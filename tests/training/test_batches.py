@@ -40,6 +40,7 @@ def kept(batches: Iterator[Batch]) -> list[tuple[bytes, list[int]]]:
     return [(batch.pixels.tobytes(), batch.labels.tolist()) for batch in batches]
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(tmp_path: Path, images: MemoryImages, config: TrainConfig) -> None:
     """No worker, one and three make bit for bit the same batches, epoch after epoch."""
     runs = []

@@ -90,6 +90,7 @@ def test_checkpoint_of_another_form_is_refused(
         train(other, WNIDS, images, minival)
 
 
+@pytest.mark.slow
 def test_run_of_an_earlier_version_goes_on(
     tmp_path, images: MemoryImages, minival: MemoryImages
 ) -> None:

@@ -104,6 +104,7 @@ def test_another_number_of_classes(checkpoint: Checkpoint) -> None:
         load_network(wrong, name="x")
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_the_old_checkpoint(tmp_path: Path, checkpoint: Checkpoint) -> None:
     """The operating system refuses the write half-way: an error, the old file, no remains."""
     path = tmp_path / "c.safetensors"

@@ -119,6 +119,7 @@ def test_shifts_are_added_before_normalisation() -> None:
     np.testing.assert_allclose(found.numpy(), expected.transpose(0, 3, 1, 2), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_interrupted_run_with_noise_ends_with_the_same_weights(
     tmp_path, images: MemoryImages, minival: MemoryImages
 ) -> None:

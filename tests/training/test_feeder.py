@@ -56,6 +56,7 @@ def files(tmp_path: Path) -> FileImages:
     return FileImages(tmp_path, MemoryImages(10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_die_with_their_parent(
     tmp_path: Path, files: FileImages, number: signal.Signals

@@ -63,6 +63,7 @@ def test_factors_fill_their_range_evenly() -> None:
     np.testing.assert_allclose(np.corrcoef(factors.T), np.eye(3), atol=0.05)
 
 
+@pytest.mark.slow
 def test_a_run_with_jitter_is_another_and_goes_on_where_it_was(
     tmp_path, images: MemoryImages, minival: MemoryImages
 ) -> None:

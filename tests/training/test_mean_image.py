@@ -70,6 +70,7 @@ def test_images_of_another_size_have_the_mean_resized() -> None:
         assert (found - ideal)[middle].abs().max() < 1.0
 
 
+@pytest.mark.slow
 def test_run_with_a_mean_image(tmp_path, images: MemoryImages, minival: MemoryImages) -> None:
     """Kept in the checkpoint, used in recognition, the same after an interruption."""
     config = TrainConfig(**MEAN)

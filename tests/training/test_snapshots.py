@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 FILTERS = np.random.default_rng(0).normal(size=(4, 3, 5, 5)).astype(np.float32)
 
 

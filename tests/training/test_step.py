@@ -176,6 +176,7 @@ def test_mean_of_weights() -> None:
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_finished_run_holds_the_mean(
     tmp_path: Path, images: MemoryImages, minival: MemoryImages
 ) -> None:

@@ -73,6 +73,7 @@ def test_it_learns(whole: tuple[Run, Result]) -> None:
     assert any((run.folder / "tensorboard").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 5, 8])
 def test_interrupted_run_ends_with_the_same_weights(
     tmp_path: Path,
@@ -93,6 +94,7 @@ def test_interrupted_run_ends_with_the_same_weights(
     assert steps == sorted(set(steps))
 
 
+@pytest.mark.slow
 def test_workers_change_no_weight(
     tmp_path: Path, whole: tuple[Run, Result], images: MemoryImages, minival: MemoryImages
 ) -> None:

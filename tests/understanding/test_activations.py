@@ -58,6 +58,7 @@ def photographs(imagenette, tmp_path_factory) -> ImageFiles:
     return ImageFiles(paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [SIZE, 99])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_layer_is_exactly_what_it_gives_by_itself(name: str, size: int) -> None:
@@ -123,6 +124,7 @@ def test_unknown_layer() -> None:
         layer_outputs(network_of("two_gpu"), torch.zeros(1, 3, SIZE, SIZE), ["conv1", "conv9"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "layer", "formula", "side"),
     [
@@ -181,6 +183,7 @@ def test_image_by_its_name(photographs) -> None:
         index_of(photographs, "12")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [SIZE, 99, 130])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_input_sides_are_those_of_the_tensors(name: str, size: int) -> None:

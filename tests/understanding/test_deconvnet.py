@@ -255,6 +255,7 @@ def test_deconvnet_without_rectification_is_the_gradient() -> None:
         np.testing.assert_allclose(deconvnet.signal, gradient.signal * gradient.value, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_gradient_is_torchs_own(name: str) -> None:
     """Of each network as it runs itself, norms and in-place ReLUs included."""

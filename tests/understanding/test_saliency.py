@@ -299,6 +299,7 @@ def test_grad_cam_is_that_of_its_definition() -> None:
         assert found.values.max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_maps_of_each_network(name: str) -> None:
     """Any layer with maps in front of fc6, at its maps' size and stretched to the image's."""

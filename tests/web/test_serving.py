@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -35,6 +36,8 @@ from imagetree.web.site import current_site
 from imagetree.web.tars import MAX_DOWNLOADS, Plans
 
 from ..conftest import need
+
+pytestmark = pytest.mark.slow
 
 DOG = "n02084071"
 SBIN = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
@@ -62,8 +65,8 @@ def place(tmp_path_factory):
 class Site:
     """The command, running."""
 
-    def __init__(self, process):
-        self.process = process
+    def __init__(self, process, log):
+        self.process, self._log = process, log
         self.url = process.stdout.readline().strip()
         self.port = int(self.url.rsplit(":", 1)[1])
 
@@ -73,8 +76,7 @@ class Site:
 
     def workers(self):
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = map(int, children.read_text().split())
-        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in map(int, children.read_text().split()) if is_worker(pid)]
 
     def counted(self, route):
         found = re.search(
@@ -86,33 +88,50 @@ class Site:
     def stop(self, number=signal.SIGTERM):
         """End it as a service's keeper would; the log's lines."""
         self.process.send_signal(number)
-        log = self.process.communicate(timeout=60)[1]
-        return [json.loads(line) for line in log.splitlines()]
+        return self.end()
+
+    def end(self):
+        """Wait until it has ended; the log's lines."""
+        self.process.wait(timeout=60)
+        return [json.loads(line) for line in self.said().splitlines()]
+
+    def said(self):
+        """The log so far; it is a file, since a pipe that nobody reads would hold the site up."""
+        self._log.seek(0)
+        return self._log.read()
+
+
+def is_worker(pid):
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # ended meanwhile
+        return False
 
 
 @contextmanager
 def running(place, *words, before=""):
     code = f"{before}from imagetree.cli import run; run()"
     command = [sys.executable, "-c", code, "web", "serve", "--database", str(place)]
-    process = subprocess.Popen(
-        [*command, "--port", "0", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        site = Site(process)
-        wait_until(lambda: answers(site))
-        yield site
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the workers too
-        process.communicate()
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [*command, "--port", "0", *words],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            site = Site(process, log)
+            wait_until(lambda: answers(site))
+            yield site
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the workers too
+            process.communicate()
 
 
 def answers(site):
-    assert site.process.poll() is None, site.process.stderr.read()
+    assert site.process.poll() is None, site.said()
     try:
         return site.get("/ready")
     except OSError:
@@ -152,9 +171,8 @@ def test_sigterm_lets_a_download_end_and_takes_no_other(place):
         assert site.process.poll() is None
         rest = answer.read()
         assert len(rest) + (1 << 20) == int(answer.getheader("Content-Length"))
-        log = site.process.communicate(timeout=30)[1]
+        lines = site.end()
         assert site.process.returncode == 0
-    lines = [json.loads(line) for line in log.splitlines()]
     tar = next(line for line in lines if line.get("route") == "/download/{name}.tar")
     assert tar["is_whole"]
 

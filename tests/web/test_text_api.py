@@ -105,6 +105,7 @@ def test_published_lists_are_byte_for_byte(client, oracles):
     assert ours.headers["content-disposition"] == 'attachment; filename="words.txt"'
 
 
+@pytest.mark.slow
 def test_every_list_can_be_had(client):
     """Under its name and at its old address, the same bytes; XML that parses."""
     for name, each in text_api.available_lists().items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DOG, CHIHUAHUA, CANINE = "n02084071", "n02085620", "n02083346"
 
 

@@ -195,6 +195,7 @@ def test_sums_count_a_synset_once_whatever_its_paths(wordnet_nouns: Nouns) -> No
     assert sums[0] == 7
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.dictionaries(indices, st.integers(-5, 9), max_size=5), indices, st.booleans())
 def test_sums_are_over_sets(own: dict[int, int], index: int, instances: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import PlainTextResponse
 
@@ -34,11 +35,11 @@ def create_router(site: Site) -> APIRouter:
         return {"status": "ok"}
 
     @router.get("/metrics", include_in_schema=False)
-    def metrics(request: Request) -> PlainTextResponse:
+    async def metrics(request: Request) -> PlainTextResponse:
         """Text for Prometheus, for who asks from this machine and not through a proxy."""
         if not _is_local(request):
             raise HTTPException(403, "metrics are for this machine alone")
-        totals = content.totals(site.database)
+        totals = await anyio.to_thread.run_sync(content.totals, site.database)
         gauges = {"images": totals["num_images"], "synsets": totals["num_synsets"]}
         text = request.app.state.metrics.render(gauges)
         return PlainTextResponse(text, media_type=CONTENT_TYPE)
