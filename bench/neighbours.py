@@ -86,7 +86,7 @@ def ask(index: VectorIndex, questions: int) -> None:
         middle, late = statistics.median(ordered), ordered[int(0.95 * len(ordered))]
         print(f"  {name:26} median {1e3 * middle:7.2f} ms   p95 {1e3 * late:7.2f} ms")
     ratio = statistics.median(b / a for a, b in zip(*seconds.values(), strict=True))
-    codes = len(in_memory) * index.info.length * 2
+    codes = len(in_memory) * index.info.length * 4
     print(f"  {ratio:.1f} times as fast; recall@10 {hits / (10 * len(rows)):.4f}")
     print(f"  limit: {codes / 1e6:.1f} MB of codes at 30 GB/s: {codes / 30e6:.2f} ms")
 
