@@ -91,11 +91,14 @@ def site(place: str, workers: int) -> Iterator[tuple[int, int]]:
     command = [sys.executable, "-c", "from imagetree.cli import run; run()", *words]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(600):
+        for _ in range(600):  # until all workers answer: connections stay with who takes them
             assert server.poll() is None, f"the site did not start: {shlex.join(command)}"
-            url = f"http://127.0.0.1:{port}/ready"
-            with suppress(OSError), urllib.request.urlopen(url):
-                break
+            with (
+                suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as it,
+            ):
+                if it.read().count(b"imagetree_worker_memory_bytes{") == workers:
+                    break
             time.sleep(0.1)
         yield port, server.pid
     finally:

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -213,6 +213,30 @@ def test_workers_answer_together_and_one_that_dies_is_replaced(place):
         site.stop()
         assert site.process.returncode == 0
         assert [pid for pid in before if Path(f"/proc/{pid}").exists()] == []
+
+
+def num_sockets(pid):
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_workers_share_connections(place):
+    """Those that are kept do not all go to the first that wakes."""
+    with running(place, "--workers", "2") as site, ExitStack() as stack:
+        wait_until(lambda: site.get("/metrics").count(b"imagetree_worker_memory_bytes{") == 2)
+        before = {pid: num_sockets(pid) for pid in site.workers()}
+        connections = [
+            stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", site.port)))
+            for _ in range(32)
+        ]
+        for connection in connections:
+            connection.connect()
+        for connection in connections:
+            connection.request("GET", "/health")
+            assert connection.getresponse().read() == b'{"status":"ok"}'
+        gained = [num_sockets(pid) - number for pid, number in before.items()]
+        assert sum(gained) == 32
+        assert min(gained) >= 4
 
 
 def test_workers_end_when_the_first_process_was_killed(place):

@@ -19,8 +19,9 @@ import threading
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address, ip_network
+from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -55,6 +56,10 @@ KEEP_ALIVE_SECONDS = 75
 
 MAX_CONNECTIONS = 512
 """Of one process, at a time."""
+
+PASSED, MAX_PASSED = 8, 256
+"""Turns for which a process leaves a new connection to others: for each that it has, and at most.
+A turn in which nothing is to be done takes some microseconds."""
 
 _log = logging.getLogger(__name__)
 _BACKLOG = 2048
@@ -151,6 +156,37 @@ def format_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+class SharedListener(socket.socket):
+    """A listener of several processes, each of which takes one connection at a time.
+
+    asyncio takes as many at once as it is told to let wait. Told 2,048, the first process to wake
+    took all that had come, kept them, and answered alone while the others idled. It is told one;
+    how many may wait stays what it was. And since the process that has just been awake is the first
+    again, one that has connections lets turns of its loop pass, in which others may take what came.
+    """
+
+    _passed = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """A connection, if this process is not to let others go first."""
+        if self._passed < min(PASSED * ImpatientProtocol.num_open, MAX_PASSED):
+            self._passed += 1
+            raise BlockingIOError  # asyncio asks again in its next turn
+        self._passed = 0
+        return super().accept()
+
+    def listen(self, _backlog: int = _BACKLOG, /) -> None:
+        """Let as many connections wait as ever."""
+        super().listen(_BACKLOG)
+
+    def __reduce__(self) -> tuple[Callable[..., SharedListener], tuple[object, ...]]:
+        return _rebuild_listener, (DupFd(self.fileno()),)
+
+
+def _rebuild_listener(descriptor: Any) -> SharedListener:
+    return SharedListener(fileno=descriptor.detach())
+
+
 def create_worker_app(settings: Settings, folder: Path) -> FastAPI:
     """The site in one of several processes; for `serve`.
 
@@ -182,11 +218,15 @@ class ImpatientProtocol(H11Protocol):
     connection for ever.
     """
 
+    num_open = 0
+    """Connections of this process."""
+
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request."""
         super().connection_made(transport)
+        ImpatientProtocol.num_open += 1
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -199,6 +239,7 @@ class ImpatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing."""
+        ImpatientProtocol.num_open -= 1
         self._expect_nothing()
         super().connection_lost(exc)
 
@@ -269,8 +310,8 @@ def _serve_alone(settings: Settings, listener: socket.socket) -> None:
 def _serve_by_workers(settings: Settings, workers: int, listener: socket.socket) -> None:
     with tempfile.TemporaryDirectory(prefix="imagetree-") as folder:
         config = _config(partial(create_worker_app, settings, Path(folder)))
-        config.factory, config.workers = True, workers
-        supervisor = Multiprocess(config, [listener])
+        config.factory, config.workers, config.backlog = True, workers, 1
+        supervisor = Multiprocess(config, [SharedListener(fileno=listener.detach())])
         supervisor.run()
         exits = [process.exitcode for process in supervisor.processes]
         _check_start(has_failed=STARTUP_FAILURE in exits)
