@@ -64,6 +64,8 @@ class OnnxRuntimeEngine:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = num_cores()
         options.log_severity_level = _ERRORS_ALONE
+        # idle threads that spin gain it nothing, and who computes next waits twice as long
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         graph = norm_as_convolution(take_apart(model))
         self._session = runtime.InferenceSession(
             graph.to_model().SerializeToString(), options, providers=["CPUExecutionProvider"]
