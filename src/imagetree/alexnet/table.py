@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imagetree.alexnet.counts import LayerCount, Totals, count_layers, hanging_over, total
@@ -46,6 +46,7 @@ class TableRow:
         formula: how the number of parameters comes about, or how the size does.
         parameters: weights, and the biases of convolutions and batch normalisation; the biases of
             the fully connected layers are left out, as in the lecture. None for a size.
+        layer: name of the layer that does it, or gives this size; empty for the image.
     """
 
     operation: str
@@ -55,6 +56,7 @@ class TableRow:
     padding: str = ""
     formula: str = ""
     parameters: int | None = None
+    layer: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,10 @@ def layer_table(
         if not isinstance(count.layer, Relu | Tanh):
             activated = isinstance(following, Relu | Tanh)
             suffix = f" + {_ACTIVATIONS[type(following)]}" if activated else ""
-            rows.append(_operation_row(count, suffix))
+            rows.append(replace(_operation_row(count, suffix), layer=count.layer.name))
         if isinstance(count.layer, Conv | MaxPool | AdaptiveAveragePool | FullyConnected):
-            rows.append(_size_row(count, is_last=following is None))
+            size = _size_row(count, is_last=following is None)
+            rows.append(replace(size, layer=count.layer.name))
     totals = total(counts)
     is_as_published = num_classes == 1000 and input_size in (None, architecture.input_size)
     published = published_figures(architecture.name, counts, totals) if is_as_published else ()

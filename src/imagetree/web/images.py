@@ -192,14 +192,14 @@ def send_image(site: Site, request: Request, image: ImageRow, size: str, asked: 
 
 
 def _send_small(site: Site, request: Request, key: str, size: str, asked: str) -> Response:
-    image = _find(site, key)
+    image = find_image(site, key)
     return _broken() if image is None else send_image(site, request, image, size, asked)
 
 
 def _send_whole(site: Site, request: Request, key: str) -> Response:
     if not site.gate.may_download(site.gate.account_of(request)):
         raise HTTPException(403, "downloading needs an account that has accepted the terms")
-    image = _find(site, key)
+    image = find_image(site, key)
     if image is None:
         return _broken()
     try:
@@ -215,13 +215,14 @@ def _broken() -> Response:
     return Response(_BROKEN.read_bytes(), 404, headers, "image/svg+xml")
 
 
-def _find(site: Site, key: str) -> ImageRow | None:
+def find_image(site: Site, key: str) -> ImageRow | None:
+    """The image of an address, where it is shown."""
     parsed = parse_key(key)
     return shown_image(site.database, *parsed) if parsed else None
 
 
 def _get(site: Site, key: str) -> ImageRow:
-    image = _find(site, key)
+    image = find_image(site, key)
     if image is None:
         raise HTTPException(404, "no image of this name is shown here")
     return image

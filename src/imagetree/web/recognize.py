@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -81,10 +82,16 @@ class Holder:
             yield self._recognizer
 
 
+@lru_cache(maxsize=1)
+def holder_of(run: Path) -> Holder:
+    """The one network of this process, whichever page asks for it."""
+    return Holder(run)
+
+
 def create_router(site: Site) -> APIRouter:
     """The forms, the answers, and the photos as they are shown back."""
     router = APIRouter()
-    holder = None if site.settings.run is None else Holder(site.settings.run)
+    holder = None if site.settings.run is None else holder_of(site.settings.run)
     _add_photos(router)
     for kind in ("recognize", "common"):
         _add_form(router, site, holder, kind)
