@@ -81,3 +81,18 @@ def test_older_terms_and_accounts_shut_out_do_not_open(asking):
 def test_without_asking_everybody_downloads(client):
     assert may_download(client)
     assert client.get("/terms").status_code == 200
+
+
+def test_no_image_leaves_before_the_terms_are_accepted(asking):
+    """Link, archive and whole image are refused to visitors and to accounts that did not accept."""
+    link, image = f"/download/{DOG}/link.json", f"/image/{DOG}_2/file"
+    assert [asking.get(path).status_code for path in (link, image)] == [403, 403]
+    account = enter(asking)
+    assert [asking.get(path).status_code for path in (link, image)] == [403, 403]
+    assert f'href="/terms?next=/download/{DOG}"' in asking.get(f"/download/{DOG}").text
+    send(asking, "/terms", {"version": "1"})
+    url = asking.get(link).json()["url"]
+    assert [asking.get(path).status_code for path in (url, image)] == [200, 200]
+    database = asking.app.state.site.database
+    set_disabled(database, account.id, Origin("Eve"), disabled=True)
+    assert asking.get(url).status_code == 403
