@@ -24,6 +24,7 @@ def serve(
     run: Path | None = None,
     public_url: Annotated[str, Parameter(name="--public-url")] = "",
     proxies: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    ask_terms: Annotated[bool, Parameter(name="--ask-terms", negative="")] = False,
 ) -> None:
     """Serve the site until it is interrupted; answers that are under way are finished.
 
@@ -38,6 +39,7 @@ def serve(
         public_url: where visitors find the site, as https://images.example.org: requests to other
             names are refused, and links are made for it.
         proxies: addresses or networks of proxies in front, which are believed who they ask for.
+        ask_terms: let accounts alone download images, once they have accepted the terms.
     """
     from imagetree.web.serving import Listening, named_hosts, serve
     from imagetree.web.settings import Settings
@@ -48,5 +50,6 @@ def serve(
         public_url=public_url.rstrip("/"),
         hosts=named_hosts(host),
         proxies=proxies,
+        ask_terms=ask_terms,
     )
     serve(settings, Listening(host, port, workers), lambda url: print(url, flush=True))

@@ -39,11 +39,12 @@ from imagetree.web import (
     pages,
     publications,
     recognize,
+    terms,
     text_api,
     votes,
 )
 from imagetree.web.accounts import AccountUsers
-from imagetree.web.gate import OpenGate
+from imagetree.web.gate import OpenGate, TermsGate
 from imagetree.web.heads import Heads, methods_of
 from imagetree.web.metrics import Metrics
 from imagetree.web.recording import FromProxies, Recorder
@@ -70,6 +71,7 @@ AREAS = (
     common,
     publications,
     accounts,
+    terms,
     challenges,
     coolstuff,
     layers,
@@ -119,7 +121,9 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
     templates.env.auto_reload = False  # not looked at again for each page
     templates.env.globals.update(csrf=forms.csrf, static_url=caching.static_url)
     thumbnails = Thumbnails(database)
-    site = Site(database, templates, settings, AccountUsers(database), OpenGate(), thumbnails)
+    users = AccountUsers(database)
+    gate = TermsGate(database, users) if settings.ask_terms else OpenGate()
+    site = Site(database, templates, settings, users, gate, thumbnails)
     app.state.site = site
     app.state.metrics = metrics
     app.state.pages = caching.Pages()

@@ -23,6 +23,7 @@ class Settings:
         hosts: names, without port, that a request may be sent to, besides that of `public_url` and
             addresses of numbers; empty: any.
         proxies: addresses and networks of proxies that are believed who they ask for.
+        ask_terms: images are downloaded by accounts alone that have accepted the terms.
     """
 
     database: str
@@ -32,3 +33,4 @@ class Settings:
     public_url: str = ""
     hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
+    ask_terms: bool = False
