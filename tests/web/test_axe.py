@@ -42,6 +42,8 @@ PAGES = [
     "/coolstuff/recognize",
     "/coolstuff/common",
     "/coolstuff/alexnet/single_gpu",
+    "/coolstuff/alexnet/single_gpu/conv1",
+    "/terms",
     "/login",
     "/signup",
     "/reset",

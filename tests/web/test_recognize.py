@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from imagetree.alexnet.network import AlexNet
+from imagetree.curation.removal import remove_images
+from imagetree.database import open_database
 from imagetree.training.checkpoints import NAME, Checkpoint, save_checkpoint
 from imagetree.training.config import TrainConfig
 from imagetree.web.app import create_app
@@ -109,3 +111,25 @@ def test_a_run_that_is_gone_tells_no_path(site_place, tmp_path) -> None:
 @pytest.mark.parametrize("name", ["x", "a" * 22, "..%2f..%2fetc%2fpasswd"])
 def test_no_other_file_is_shown(own, name) -> None:
     assert own.get(f"/coolstuff/photo/{name}").status_code == 404
+
+
+def test_what_the_network_says_of_an_image_of_the_database(own, site_place) -> None:
+    """The same in words and as JSON; a removed image is asked about no more."""
+    assert 'href="/image/n02084071_10/seen"' in own.get("/image/n02084071_10").text
+    page = own.get("/image/n02084071_10/seen").text
+    assert page.count('class="bar"') == len(WNIDS)
+    [overlay] = re.findall(r'src="(/coolstuff/photo/[^"]+)"', page)
+    assert Image.open(io.BytesIO(own.get(overlay).content)).size == (67, 67)
+    found = own.get("/image/n02084071_10/seen.json").json()
+    assert {each["wnid"] for each in found["guesses"]} == set(WNIDS)
+    assert sum(each["probability"] for each in found["guesses"]) == pytest.approx(1, abs=1e-4)
+    assert found["wnid"] == "n02084071"
+    assert own.get("/image/n02084071_77/seen").status_code == 404
+    with open_database(site_place) as database:
+        remove_images(database, ["n02084071_10"], "its owner asked")
+    assert own.get("/image/n02084071_10/seen.json").status_code == 404
+
+
+def test_without_a_network_nothing_is_said(client) -> None:
+    assert "seen" not in client.get("/image/n02084071_10").text
+    assert client.get("/image/n02084071_10/seen").status_code == 404

@@ -25,7 +25,7 @@ from imagetree.training.feeder import Feeder, num_bytes
 from imagetree.wordnet import load_nouns
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -128,6 +128,20 @@ class ImageFiles:
         self.names = tuple(str(path) for path in paths)
         self.labels: NDArray[np.int64] = np.full(len(paths), -1, dtype=np.int64)
         self.reader = FileReader()
+
+
+class ImageBytes:
+    """Image files in memory as something to predict on; their labels are unknown, all -1."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.rows = tuple(files.values())
+        self.names = tuple(files)
+        self.labels: NDArray[np.int64] = np.full(len(files), -1, dtype=np.int64)
+        self.reader = self
+
+    def read(self, row: bytes) -> bytes:
+        """The bytes of one file, which are what stands for it."""
+        return row
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def describe(site: Site, image: ImageRow) -> dict[str, Any]:
         **shown,
         "view": shown["thumb"].replace("/thumb?", "/view?"),
         "file": f"{shown['path']}/file",
+        "seen": f"{shown['path']}/seen" if site.settings.run is not None else None,
         "position": place.position,
         "total": place.total,
         "previous": beside.get(key_of(place.previous)) if place.previous else None,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from imagetree.alexnet.architectures import ARCHITECTURES
@@ -23,10 +21,7 @@ from imagetree.web.thumbnails import key_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from imagetree.alexnet.table import TableRow
-    from imagetree.database import ImageRow
     from imagetree.web.recognize import Holder
     from imagetree.web.site import Site
 
@@ -41,43 +36,6 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 }
 _REFUSALS: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such layer"}}
 _Image = Annotated[str, Query(max_length=200, description="name of an image in its address")]
-
-
-@dataclass(frozen=True)
-class OneImage:
-    """An image of the database as something to show to a network.
-
-    Args:
-        row: the image.
-        data: its file.
-    """
-
-    row: ImageRow
-    data: bytes
-
-    @property
-    def rows(self) -> tuple[ImageRow]:
-        """It alone."""
-        return (self.row,)
-
-    @property
-    def names(self) -> tuple[str]:
-        """Its name."""
-        return (self.row.name,)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Unknown to the network."""
-        return np.full(1, -1, np.int64)
-
-    @property
-    def reader(self) -> OneImage:
-        """Itself."""
-        return self
-
-    def read(self, _row: ImageRow) -> bytes:
-        """Its file."""
-        return self.data
 
 
 def create_router(site: Site) -> APIRouter:
@@ -182,15 +140,16 @@ def _architecture_of(run: Path) -> str | None:
 def _maps(site: Site, holder: Holder, layer: str, key: str) -> str:
     """The picture of a layer's maps."""
     from imagetree.pictures.activations import render_activations
+    from imagetree.recognition.recognizer import ImageBytes
     from imagetree.understanding.activations import maps_of
 
     row = find_image(site, key)
     if row is None:
         raise HTTPException(404, "no image of this name is shown here")
     try:
-        image = OneImage(row, site.thumbnails.read(row))
+        images = ImageBytes({row.name: site.thumbnails.read(row)})
         with holder.recognizer() as recognizer:
-            maps = maps_of(recognizer, image, 0, layer)
+            maps = maps_of(recognizer, images, 0, layer)
             towers = recognizer.network.architecture.towers
     except (DatabaseError, TrainingError) as error:  # may name places of this machine
         raise HTTPException(404, "this image cannot be drawn") from error

@@ -12,14 +12,19 @@ from starlette.datastructures import FormData, UploadFile
 
 from imagetree.errors import DatabaseError, ImagetreeError
 from imagetree.web import content, uploads
+from imagetree.web.content import named
 from imagetree.web.forms import checked_form
+from imagetree.web.images import find_image
 from imagetree.web.threads import run_slowly
+from imagetree.web.thumbnails import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from imagetree.database import ImageRow
     from imagetree.recognition.recognizer import Recognizer
+    from imagetree.training.batches import Images
     from imagetree.web.site import Site
 
 MAX_PHOTOS = 10
@@ -31,6 +36,10 @@ AT_ONCE = 2
 SHARE = 0.8
 """Of the photos that a common concept covers."""
 
+_SEEN: dict[int | str, dict[str, Any]] = {
+    404: {"description": "No such image, or one that cannot be read"},
+    503: {"description": "Others are being served"},
+}
 _TEMPLATE = "coolstuff_recognize.html"
 
 
@@ -95,6 +104,8 @@ def create_router(site: Site) -> APIRouter:
     _add_photos(router)
     for kind in ("recognize", "common"):
         _add_form(router, site, holder, kind)
+    if holder is not None:
+        _add_seen(router, site, holder)
     return router
 
 
@@ -136,6 +147,37 @@ def _add_form(router: APIRouter, site: Site, holder: Holder | None, kind: str) -
         return site.page(request, _TEMPLATE, {**shown, **values})
 
 
+def _add_seen(router: APIRouter, site: Site, holder: Holder) -> None:
+    async def ask(request: Request, key: str) -> dict[str, Any]:
+        image = find_image(site, key)
+        if image is None:
+            raise HTTPException(404, "no image of this name is shown here")
+        with holder.admitted():
+            found = await run_slowly(request, _see, site, holder, image)
+        return {"name": image.name, "path": path_of(image), **named(image.wnid), **found}
+
+    @router.get("/image/{key:image}/seen.json", responses=_SEEN)
+    async def twin(request: Request, key: str) -> dict[str, Any]:
+        """What the site's own run says of an image, and where its answer lies."""
+        return await ask(request, key)
+
+    @router.get("/image/{key:image}/seen", include_in_schema=False)
+    async def page(request: Request, key: str) -> Response:
+        return site.page(request, "image_seen.html", await ask(request, key))
+
+
+def _see(site: Site, holder: Holder, image: ImageRow) -> dict[str, Any]:
+    """What the network says of an image of the database."""
+    from imagetree.recognition.recognizer import ImageBytes
+
+    try:
+        images = ImageBytes({image.name: site.thumbnails.read(image)})
+        with holder.recognizer() as recognizer:
+            return _answer(recognizer, images)
+    except DatabaseError as error:  # its reason may name places on this machine
+        raise HTTPException(404, "this image cannot be read") from error
+
+
 def _kept(data: list[bytes]) -> list[Path]:
     """Photos as they are shown, once all of them are found to be photos."""
     plain = [uploads.make_plain(each) for each in data]
@@ -153,17 +195,23 @@ def _recognize(holder: Holder, data: list[bytes]) -> dict[str, Any]:
 
     places = _kept(data)
     with holder.recognizer() as recognizer:
-        images = ImageFiles(places)
-        known = recognizer.calibration.multipliers if recognizer.calibration else {}
-        accuracy = min(known, default=None)  # the higher ones promise more and say less
-        num_guesses = min(5, len(recognizer.wnids))
-        [found] = recognizer.recognize(images, num_guesses, accuracy=accuracy)
-        if found.reason is not None:
-            raise DatabaseError("the photo cannot be read")
-        overlay = _where(recognizer, images, found.guesses[0].wnid)
+        return {"photo": _address(places[0]), **_answer(recognizer, ImageFiles(places))}
+
+
+def _answer(recognizer: Recognizer, images: Images) -> dict[str, Any]:
+    """What the network says of the first of some images.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    known = recognizer.calibration.multipliers if recognizer.calibration else {}
+    accuracy = min(known, default=None)  # the higher ones promise more and say less
+    num_guesses = min(5, len(recognizer.wnids))
+    [found] = recognizer.recognize(images, num_guesses, accuracy=accuracy)
+    if found.reason is not None:
+        raise DatabaseError("the photo cannot be read")
     return {
-        "photo": _address(places[0]),
-        "overlay": _address(overlay),
+        "overlay": _address(_where(recognizer, images, found.guesses[0].wnid)),
         "guesses": found.guesses,
         "way_down": content.ways(found.guesses[0].wnid)[0],
         "hedged": found.hedged.answer if found.hedged else None,
@@ -171,7 +219,7 @@ def _recognize(holder: Holder, data: list[bytes]) -> dict[str, Any]:
     }
 
 
-def _where(recognizer: Recognizer, images: Any, wnid: str) -> Path:
+def _where(recognizer: Recognizer, images: Images, wnid: str) -> Path:
     """The Grad-CAM of a class over what the network saw."""
     import simplejpeg
 
