@@ -11,6 +11,7 @@ from imagetree.curation.polls import image_votes
 from imagetree.curation.removal import remove_images
 from imagetree.curation.votes import Vote, add_votes, set_gold
 from imagetree.database import find_image, images_of, open_database
+from imagetree.web.common import puzzle
 from imagetree.web.site import User
 from imagetree.web.votes import count_guess
 
@@ -178,3 +179,20 @@ def test_a_typed_wnid_leads_to_its_ballot(bob):
     page = bob.get("/votes", params={"wnid": "<script>"}).text
     assert "No synset of WordNet 3.0 has this ID" in page
     assert "<script>" not in page
+
+
+def test_a_right_guess_of_the_game_is_counted_for_who_says_so(bob, database):
+    """A wrong one is not, nor one of a visitor without the role; the page offers it to voters."""
+    found = puzzle(database, 1)
+    action = 'action="/common/1/votes"'
+    assert action not in bob.get("/common/1?guess=entity").text
+    assert action not in bob.get("/common/1?reveal=true").text
+    assert action in bob.get(f"/common/1?guess={found.wnid}").text
+    assert send(bob, "/common/1/votes", {"guess": "entity"}).status_code == 422
+    assert sum(map(sum, votes_on(database, found.wnid).values())) == 0
+    answer = send(bob, "/common/1/votes", {"guess": found.wnid})
+    assert answer.headers["location"] == f"/common/1?guess={found.wnid}"
+    assert sorted(votes_on(database, found.wnid).values()) == [(1, 0)] * len(found.images)
+    act_as(bob, EVE)
+    assert action not in bob.get(f"/common/1?guess={found.wnid}").text
+    assert send(bob, "/common/1/votes", {"guess": found.wnid}).status_code == 403

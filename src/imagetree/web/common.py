@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 NUM_IMAGES = 6
 """Of a puzzle."""
 
+Number = Annotated[int, Path(ge=1, le=999_999_999)]
+"""Of a puzzle, in an address."""
+
 _LEAST_IMAGES = 3  # a synset with fewer is not asked for
 _NAMED_BY = {MatchKind.WNID, MatchKind.WNID31, MatchKind.EXACT, MatchKind.PLURAL}
 _VERDICTS = ("right", "above", "below", "far")  # the best first
 _NONE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such puzzle"}}
-_Number = Annotated[int, Path(ge=1, le=999_999_999)]
 _Guess = Annotated[str, Query(max_length=200, description="a word, or a wnid")]
 _Reveal = Annotated[bool, Query(description="tell the answer")]
 
@@ -63,20 +65,20 @@ def create_router(site: Site) -> APIRouter:
         return RedirectResponse(f"/common/{today()}", 302)
 
     @router.get("/common/{number}.json", responses=_NONE)
-    def twin(number: _Number, guess: _Guess = "", reveal: _Reveal = False) -> dict[str, Any]:
+    def twin(number: Number, guess: _Guess = "", reveal: _Reveal = False) -> dict[str, Any]:
         """A puzzle, and what is to be said of a guess."""
         return played(_get(site.database, number), guess, reveal=reveal)
 
     @router.get("/common/{number}", include_in_schema=False)
     def page(
-        request: Request, number: _Number, guess: _Guess = "", reveal: _Reveal = False
+        request: Request, number: Number, guess: _Guess = "", reveal: _Reveal = False
     ) -> Response:
         unless_changed(site, request)
         values = played(_get(site.database, number), guess, reveal=reveal)
         return site.page(request, "common.html", values)
 
     @router.get("/common/{number}/{position}", response_class=Response, responses=JPEG)
-    async def image(request: Request, number: _Number, position: int) -> Response:
+    async def image(request: Request, number: Number, position: int) -> Response:
         """An image of a puzzle, whose address does not tell the answer."""
         return await run_aside(request, _send, site, request, number, position)
 

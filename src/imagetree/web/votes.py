@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from starlette.datastructures import FormData
@@ -18,6 +19,7 @@ from imagetree.curation.votes import Vote, add_votes, fault_of_voter
 from imagetree.database.queries import count_images
 from imagetree.database.showing import shown_ids
 from imagetree.web import access, content
+from imagetree.web.common import Number, judge, puzzle
 from imagetree.web.forms import checked_form
 from imagetree.web.site import User
 from imagetree.wordnet import gloss_of, load_nouns
@@ -51,6 +53,7 @@ def create_router(site: Site) -> APIRouter:
     _add_twins(router, site)
     _add_pages(router, site)
     _add_forms(router, site)
+    _add_guesses(router, site)
     return router
 
 
@@ -142,6 +145,19 @@ def _add_pages(router: APIRouter, site: Site) -> None:
     @router.get("/votes/{wnid}", include_in_schema=False)
     def ballot(request: Request, user: _Voter, wnid: str, skip: _Skip = "") -> Response:
         return site.page(request, "votes_ballot.html", _ballot(site, user, wnid, parse_ids(skip)))
+
+
+def _add_guesses(router: APIRouter, site: Site) -> None:
+    @router.post("/common/{number}/votes", include_in_schema=False)
+    def guess(request: Request, user: _Voter, number: Number, form: _Form) -> Response:
+        """Count a right guess as votes, for who says that it shall be."""
+        found = puzzle(site.database, number)
+        words = str(form.get("guess", ""))[:200]
+        if found is None or judge(found.wnid, words)["verdict"] != "right":
+            raise HTTPException(422, "only a right guess counts as votes")
+        added = count_guess(site.database, user, found.images)
+        path = f"/common/{number}?guess={quote(words)}"
+        return site.redirect(request, path, flash=_thanks(added, 0))
 
 
 def _add_forms(router: APIRouter, site: Site) -> None:
