@@ -12,7 +12,7 @@ from imagetree.accounts import keys, users
 from imagetree.accounts.audit import Origin
 from imagetree.accounts.clock import utc
 from imagetree.database import open_database
-from imagetree.web.accounts import origin_of
+from imagetree.web.access import origin_of
 from imagetree.web.app import create_app
 from imagetree.web.settings import Settings
 

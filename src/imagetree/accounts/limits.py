@@ -36,6 +36,10 @@ LOGIN_OF_ACCOUNT = Limit("logins", 10, 15 * 60)
 LOGIN_FROM_ADDRESS = Limit("logins from here", 60, 15 * 60)
 SIGNUP_FROM_ADDRESS = Limit("signups", 10, 60 * 60)
 RESET_OF_ACCOUNT = Limit("resets", 5, 60 * 60)
+PHOTOS = Limit("photos", 120, 60 * 60)
+VOTES = Limit("pages of votes", 600, 60 * 60)
+ENTRIES = Limit("entries", 60, 60 * 60)
+"""Refused ones too, which a leaderboard's own limit does not count."""
 
 
 class TooMany(AccountError):

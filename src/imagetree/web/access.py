@@ -6,12 +6,19 @@ of its user.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from imagetree.web.site import User, current_user, require_user
+from imagetree.accounts.audit import Origin
+from imagetree.accounts.clock import utc
+from imagetree.accounts.limits import Limit, TooMany, count_try
+from imagetree.web.site import User, current_site, current_user, require_user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VOTING_ROLES = ("annotator", "curator")
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -33,6 +40,36 @@ def require_voter(request: Request) -> User:
         HTTPException: nobody is logged in, or another.
     """
     return _with_role(require_user(request), VOTING_ROLES)
+
+
+def origin_of(request: Request, who: str) -> Origin:
+    """Who asks, and from where: of IPv6 the network, as each has billions of addresses."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return Origin(who, host)
+    if isinstance(address, IPv6Address):
+        return Origin(who, str(ip_network((address, 64), strict=False)))
+    return Origin(who, host)
+
+
+def limited(limit: Limit) -> Callable[[Request], None]:
+    """A dependency that counts a request: of its account, or of its address where there is none.
+
+    It raises an HTTPException, 429 and when to come again, once the limit is reached.
+    """
+
+    def count(request: Request) -> None:
+        user = current_user(request)
+        whose = f"account {user.id}" if user else origin_of(request, "").address
+        try:
+            count_try(current_site(request).database, [(limit, whose)], utc())
+        except TooMany as error:
+            headers = {"Retry-After": str(error.seconds)}
+            raise HTTPException(429, error.message, headers) from error
+
+    return count
 
 
 def require_token_user(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -64,18 +63,6 @@ class AccountUsers:
         return keys.find_by_key(self._database, session, keys.SESSION, utc())
 
 
-def origin_of(request: Request, who: str) -> Origin:
-    """Who asks, and from where: of IPv6 the network, as each has billions of addresses."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return Origin(who, host)
-    if isinstance(address, IPv6Address):
-        return Origin(who, str(ip_network((address, 64), strict=False)))
-    return Origin(who, host)
-
-
 def create_router(site: Site) -> APIRouter:
     """The forms of accounts, one's own account, and the list of users."""
     router = APIRouter()
@@ -97,7 +84,7 @@ def _add_entrance(router: APIRouter, site: Site) -> None:
     def log_in(request: Request, form: _Form) -> Response:
         name, following = _text(form, "name"), local_path(_text(form, "next"))
         try:
-            origin = origin_of(request, name)
+            origin = access.origin_of(request, name)
             account = users.log_in(site.database, name, _text(form, "password"), origin)
         except AccountError as error:
             values = {"next": following, "fault": error.message, "name": name}
@@ -116,7 +103,7 @@ def _add_entrance(router: APIRouter, site: Site) -> None:
             if role not in {"participant", "annotator"}:
                 raise AccountError("this role is given by a curator")
             asked = users.Signup(name, _text(form, "password"), email, role)
-            account = users.sign_up(site.database, asked, origin_of(request, name))
+            account = users.sign_up(site.database, asked, access.origin_of(request, name))
         except AccountError as error:
             values = {"fault": error.message, "name": name, "email": email}
             return _refused(site, request, "accounts_signup.html", values, error)
@@ -125,7 +112,7 @@ def _add_entrance(router: APIRouter, site: Site) -> None:
     @router.post("/logout", include_in_schema=False)
     def log_out(request: Request, _form: _Form, user: _OwnUser) -> Response:
         opened: keys.Opened = request.state.opened
-        origin = origin_of(request, user.name)
+        origin = access.origin_of(request, user.name)
         keys.revoke_key(site.database, user.id, opened.key_id, origin)
         answer = site.redirect(request, "/", flash="You are logged out.")
         answer.delete_cookie(COOKIE)
@@ -218,7 +205,7 @@ def _changed(
 ) -> Response:
     """The way back to one's own account after something was done to it, or why it was not."""
     try:
-        change(origin_of(request, user.name))
+        change(access.origin_of(request, user.name))
     except AccountError as error:
         values = {**_own(site, user, None), "fault": error.message, "token": ""}
         return _refused(site, request, "accounts_own.html", values, error)
@@ -236,7 +223,7 @@ def _add_reset(router: APIRouter, site: Site) -> None:
     def reset(request: Request, form: _Form) -> Response:
         key = _text(form, "key")
         try:
-            origin = origin_of(request, "by a link")
+            origin = access.origin_of(request, "by a link")
             keys.use_reset(site.database, key, _text(form, "password"), origin)
         except AccountError as error:
             values = {"key": key, "fault": error.message}
@@ -259,7 +246,7 @@ def _add_users(router: APIRouter, site: Site) -> None:
 
     @router.post("/curate/users/{number}", include_in_schema=False)
     def change(request: Request, number: int, form: _Form, user: _Curator) -> Response:
-        origin, role = origin_of(request, user.name), _text(form, "role")
+        origin, role = access.origin_of(request, user.name), _text(form, "role")
         if number == user.id:
             raise HTTPException(403, "one's own role and access are changed by another curator")
         try:

@@ -16,10 +16,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from starlette.datastructures import FormData, UploadFile
 
+from imagetree.accounts.limits import ENTRIES
 from imagetree.challenge.definition import load_challenge
 from imagetree.challenge.kit import KitConfig, export_kit
 from imagetree.errors import ChallengeError
 from imagetree.leaderboard import boards, entries, limits, ranking, rescoring, tables, teams
+from imagetree.web import access
 from imagetree.web.content import named
 from imagetree.web.forms import checked_form
 from imagetree.web.site import User, current_user, require_user
@@ -285,7 +287,9 @@ def _add_forms(router: APIRouter, site: Site) -> None:
             request, "challenges_submit.html", _sending(site, _board(site, name), user)
         )
 
-    @router.post("/challenges/{name}/submit", include_in_schema=False)
+    limit = Depends(access.limited(ENTRIES))
+
+    @router.post("/challenges/{name}/submit", include_in_schema=False, dependencies=[limit])
     async def submit(request: Request, name: str, form: _Form, user: _OwnUser) -> Response:
         board = _board(site, name)
         if user.role not in _SENDING_ROLES:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
+from imagetree.accounts.limits import PHOTOS
 from imagetree.errors import DatabaseError, ImagetreeError
-from imagetree.web import content, uploads
+from imagetree.web import access, content, uploads
 from imagetree.web.content import named
 from imagetree.web.forms import checked_form
 from imagetree.web.images import find_image
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from imagetree.database import ImageRow
     from imagetree.recognition.recognizer import Recognizer
     from imagetree.training.batches import Images
     from imagetree.web.site import Site
@@ -127,7 +127,9 @@ def _add_form(router: APIRouter, site: Site, holder: Holder | None, kind: str) -
     def form(request: Request) -> Response:
         return site.page(request, _TEMPLATE, shown)
 
-    @router.post(f"/coolstuff/{kind}", include_in_schema=False)
+    limit = Depends(access.limited(PHOTOS))
+
+    @router.post(f"/coolstuff/{kind}", include_in_schema=False, dependencies=[limit])
     async def answer(
         request: Request, sent: Annotated[FormData, Depends(checked_form)]
     ) -> Response:
@@ -149,12 +151,8 @@ def _add_form(router: APIRouter, site: Site, holder: Holder | None, kind: str) -
 
 def _add_seen(router: APIRouter, site: Site, holder: Holder) -> None:
     async def ask(request: Request, key: str) -> dict[str, Any]:
-        image = find_image(site, key)
-        if image is None:
-            raise HTTPException(404, "no image of this name is shown here")
         with holder.admitted():
-            found = await run_slowly(request, _see, site, holder, image)
-        return {"name": image.name, "path": path_of(image), **named(image.wnid), **found}
+            return await run_slowly(request, _see, site, holder, key)
 
     @router.get("/image/{key:image}/seen.json", responses=_SEEN)
     async def twin(request: Request, key: str) -> dict[str, Any]:
@@ -166,14 +164,18 @@ def _add_seen(router: APIRouter, site: Site, holder: Holder) -> None:
         return site.page(request, "image_seen.html", await ask(request, key))
 
 
-def _see(site: Site, holder: Holder, image: ImageRow) -> dict[str, Any]:
+def _see(site: Site, holder: Holder, key: str) -> dict[str, Any]:
     """What the network says of an image of the database."""
     from imagetree.recognition.recognizer import ImageBytes
 
+    image = find_image(site, key)
+    if image is None:
+        raise HTTPException(404, "no image of this name is shown here")
+    shown = {"name": image.name, "path": path_of(image), **named(image.wnid)}
     try:
         images = ImageBytes({image.name: site.thumbnails.read(image)})
         with holder.recognizer() as recognizer:
-            return _answer(recognizer, images)
+            return shown | _answer(recognizer, images)
     except DatabaseError as error:  # its reason may name places on this machine
         raise HTTPException(404, "this image cannot be read") from error
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.datastructures import FormData
 
 from imagetree.accounts import users
-from imagetree.web.accounts import origin_of
+from imagetree.web.access import origin_of
 from imagetree.web.forms import checked_form
 from imagetree.web.gate import TERMS_PATH, TERMS_VERSION
 from imagetree.web.pages import local_path

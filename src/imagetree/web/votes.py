@@ -13,6 +13,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from starlette.datastructures import FormData
 
+from imagetree.accounts.limits import VOTES
 from imagetree.curation import ballots
 from imagetree.curation.polls import next_images, status
 from imagetree.curation.votes import Vote, add_votes, fault_of_voter
@@ -37,6 +38,7 @@ _NUM_SYNSETS = 24
 _MAX_SKIPPED = 120
 _MAX_DIGITS = 18
 _ANSWERS = {"yes": True, "no": False}
+_LIMIT = Depends(access.limited(VOTES))
 _Form = Annotated[FormData, Depends(checked_form)]
 _Voter = Annotated[User, Depends(access.require_voter)]
 _TokenVoter = Annotated[User, Depends(access.require_token_voter)]
@@ -148,7 +150,7 @@ def _add_pages(router: APIRouter, site: Site) -> None:
 
 
 def _add_guesses(router: APIRouter, site: Site) -> None:
-    @router.post("/common/{number}/votes", include_in_schema=False)
+    @router.post("/common/{number}/votes", include_in_schema=False, dependencies=[_LIMIT])
     def guess(request: Request, user: _Voter, number: Number, form: _Form) -> Response:
         """Count a right guess as votes, for who says that it shall be."""
         found = puzzle(site.database, number)
@@ -161,7 +163,7 @@ def _add_guesses(router: APIRouter, site: Site) -> None:
 
 
 def _add_forms(router: APIRouter, site: Site) -> None:
-    @router.post("/votes/{wnid}/answers", include_in_schema=False)
+    @router.post("/votes/{wnid}/answers", include_in_schema=False, dependencies=[_LIMIT])
     def vote(request: Request, user: _Voter, wnid: str, form: _Form) -> Response:
         """Keep the votes of a page; what is unsure or unanswered is skipped."""
         if fault := fault_of_voter(user.name):
