@@ -14,6 +14,15 @@ from sqlalchemy import create_engine, text
 
 from imagetree.database import open_database
 
+from .archives import (  # noqa: F401 - fixtures
+    class_folder,
+    jpegs,
+    train_tar,
+    val_labels,
+    val_tar,
+    write_tar,
+)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

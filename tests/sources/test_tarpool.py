@@ -117,7 +117,8 @@ def test_workers_find_what_one_process_finds(archive, expected, workers, monkeyp
 
 
 def test_little_work_starts_no_process(archive, expected, monkeypatch):
-    """What is scanned in a moment is scanned here."""
+    """What is scanned before the patience ends is scanned here."""
+    monkeypatch.setattr(tarpool, "START_SECONDS", 600)
     monkeypatch.setattr(tarpool, "_Worker", None)
     assert list(scan_windows(*archive)) == expected
 

@@ -1,4 +1,4 @@
-"""Tiny archives of real JPEGs, made by Python's tarfile, and databases to import them into."""
+"""Tiny archives of real JPEGs, made by Python's tarfile."""
 
 from __future__ import annotations
 
