@@ -187,3 +187,25 @@ def batch_norm(x: Array, scale: Array, shift: Array, mean: Array, var: Array):
 
 def scaled(x: Array, factor: float) -> tuple[Array, Backward]:
     return x * factor, lambda dy: (dy * factor, {})
+
+
+def batch_norm_of_batch(x: Array, scale: Array, shift: Array):
+    """Batch normalisation while training: by the mean and the variance of this batch."""
+    shape = (1, -1, *([1] * (x.ndim - 2)))
+    axes = (0, *range(2, x.ndim))
+    deviation = np.sqrt(x.var(axes, keepdims=True) + 1e-5)
+    plain = (x - x.mean(axes, keepdims=True)) / deviation
+
+    def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+        d = dy * scale.reshape(shape)
+        through = d.mean(axes, keepdims=True) + plain * (d * plain).mean(axes, keepdims=True)
+        dw = {"weight": (dy * plain).sum(axes), "bias": dy.sum(axes)}
+        return (d - through) / deviation, dw
+
+    return plain * scale.reshape(shape) + shift.reshape(shape), backward
+
+
+def dropped(x: Array, kept: Array, factor: float) -> tuple[Array, Backward]:
+    """Dropout with a mask that was drawn; what is kept is scaled while training, or not."""
+    mask = kept * factor
+    return x * mask, lambda dy: (dy * mask, {})

@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named, with_dropout
-from imagetree.alexnet.changes import with_activation, with_groups, with_norm, with_pooling
+from imagetree.alexnet.changes import (
+    Changes,
+    changed,
+    with_activation,
+    with_groups,
+    with_norm,
+    with_pooling,
+)
 from imagetree.alexnet.counts import count_layers, total
 from imagetree.alexnet.drawing import render_drawing
 from imagetree.alexnet.layers import (
@@ -27,10 +34,11 @@ from imagetree.alexnet.layers import (
 )
 from imagetree.alexnet.network import AlexNet
 from imagetree.alexnet.table import layer_table
-from imagetree.alexnet.weights_out import save_weights
+from imagetree.alexnet.weights_in import load_weights
+from imagetree.alexnet.weights_out import build_network, save_weights
 from imagetree.errors import TrainingError
 
-from .samples import narrow, random_weights
+from .samples import assert_equal, narrow, random_weights
 
 NORMS = (BatchNorm, LocalResponseNorm, SameMapNorm)
 EACH = pytest.mark.parametrize("name", ARCHITECTURES)
@@ -96,26 +104,48 @@ def test_tanh_is_shown() -> None:
     assert drawn.count("tanh") == render_drawing(own, 1000, None).count("ReLU")
 
 
-def test_tanh_is_exported(tmp_path, monkeypatch) -> None:
-    """ONNX Runtime computes the same logits of a network with tanh."""
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("one_weird_trick", Changes(activation="tanh")),
+        ("single_gpu", Changes(groups=2, overlapping_pool=False)),
+        ("two_gpu", Changes(norm="batch")),
+        ("batch_norm", Changes(activation="tanh", norm="lrn")),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_changed_networks_are_exported(tmp_path, monkeypatch, name: str, changes: Changes) -> None:
+    """ONNX Runtime computes the same logits; files keep every bit, and say what is changed."""
     onnxruntime = pytest.importorskip("onnxruntime")
     narrow(monkeypatch)
-    own = ARCHITECTURES["one_weird_trick"]
-    monkeypatch.setitem(ARCHITECTURES, own.name, with_activation(own, "tanh"))
-    weights = random_weights(own.name)
-    path = tmp_path / "tanh.onnx"
+    weights = random_weights(name, changes=changes)
+    network = build_network(weights)
+    assert network.network.architecture == with_dropout(changed(ARCHITECTURES[name], changes), 0.5)
+    path = tmp_path / "a.onnx"
     save_weights(path, weights)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     pixels = np.random.default_rng(0).integers(0, 256, (2, 99, 99, 3), dtype=np.uint8)
-    network = AlexNet(weights.description.network, 3, 99).eval()
-    network.load_state_dict(dict(weights.tensors))
-    mean, std = (torch.tensor(each) for each in (weights.description.mean, weights.description.std))
-    x = ((torch.from_numpy(pixels) - mean) / std).permute(0, 3, 1, 2)
-    with torch.no_grad():
-        expected = network(x)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     [found] = session.run(None, {session.get_inputs()[0].name: pixels})
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
-    assert "Tanh" in {node.op_type for node in _nodes(path)}
+    with torch.no_grad():
+        expected = network(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    assert ("Tanh" in {node.op_type for node in _nodes(path)}) == (changes.activation == "tanh")
+    save_weights(tmp_path / "a.safetensors", weights)
+    for file in (path, tmp_path / "a.safetensors"):
+        back = load_weights(file)
+        assert back.description == weights.description
+        learnt = {n: t for n, t in weights.tensors.items() if not n.endswith("tracked")}
+        assert_equal({n: back.tensors[n] for n in learnt}, learnt)
+
+
+def test_a_state_dict_cannot_say_what_is_changed(tmp_path, monkeypatch) -> None:
+    """The tensors of tanh are those of ReLU: who took them for these would be misled."""
+    narrow(monkeypatch)
+    weights = random_weights("single_gpu", changes=Changes(activation="tanh"))
+    with pytest.raises(TrainingError, match=r"which a \.pth cannot say") as caught:
+        save_weights(tmp_path / "a.pth", weights)
+    assert ".safetensors" in str(caught.value.hint)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _nodes(path):

@@ -33,6 +33,9 @@ PUBLISHED = {
 MACS = {
     "single_gpu": 1_135_256_096,
     "two_gpu": 724_406_816,
+    "chm": 724_406_816,  # the same windows over the same maps
+    "caffenet": 724_406_816,
+    "bvlc_alexnet": 724_406_816,
     "one_weird_trick": 714_188_480,  # torcheval's tests of its module summary; torchvision: 0.714 G
     "one_weird_trick_text": 838_788_800,  # 838.8 million, the network of TensorFlow's benchmarks
 }
@@ -47,6 +50,30 @@ def test_parameters_are_the_published_ones(name: str, parameters: int, lecture: 
 @pytest.mark.parametrize(("name", "macs"), MACS.items())
 def test_multiplications_are_the_published_ones(name: str, macs: int) -> None:
     assert total(count_layers(architecture_named(name))).macs == macs
+
+
+NETSCOPE = {
+    # layer: multiplications of 10 images, parameters; each with the unit of its last digit
+    "conv1": ((1_050_000_000, 10_000_000), (34_940, 10)),
+    "conv2": ((2_240_000_000, 10_000_000), (307_460, 10)),
+    "conv3": ((1_500_000_000, 10_000_000), (885_120, 10)),
+    "conv4": ((1_120_000_000, 10_000_000), (663_940, 10)),
+    "conv5": ((747_600_000, 10_000), (442_620, 10)),
+    "fc6": ((377_490_000, 10_000), (37_750_000, 10_000)),
+    "fc7": ((167_770_000, 10_000), (16_780_000, 10_000)),
+    "fc8": ((40_960_000, 10_000), (4_100_000, 10_000)),
+}
+"""What Netscope prints of bvlc_alexnet, as BlueSeaDream/Deep-Learning-Neural-Networks, Alex.md,
+keeps it."""
+
+
+@pytest.mark.parametrize("layer", NETSCOPE)
+def test_layers_of_caffes_alexnet_are_netscopes(layer: str) -> None:
+    counts = count_layers(architecture_named("bvlc_alexnet"))
+    [count] = [count for count in counts if count.layer.name == layer]
+    macs, parameters = NETSCOPE[layer]
+    assert is_rounding(10 * count.macs, *macs)
+    assert is_rounding(count.weights + count.biases, *parameters)
 
 
 def test_conv_of_the_lecture() -> None:

@@ -13,6 +13,7 @@ from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
 from imagetree.alexnet.counts import count_layers, total
 from imagetree.alexnet.layers import Conv, FullyConnected
 from imagetree.alexnet.network import AlexNet
+from imagetree.training.device import autocast
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -99,22 +100,29 @@ def test_first_loss_is_log_of_the_classes() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("deterministic")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("size", [99, 131])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_gradients_are_the_same_every_time(name: str) -> None:
-    """Torch's deterministic mode runs forward and backward of every network, twice the same."""
-    x = torch.randn(2, 3, 70, 70, generator=torch.Generator().manual_seed(0))
-    network = AlexNet(architecture_named(name), 5, 70)
+def test_torchs_deterministic_mode_runs_all_of_it(
+    name: str, size: int, precision: str, device: torch.device
+) -> None:
+    """A training step and an answer, at the network's size and at another: the same bits twice."""
+    x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    labels = torch.tensor([1, 3], device=device)
     found = []
-    torch.use_deterministic_algorithms(True)
-    try:
-        for _ in range(2):
-            network.zero_grad()
-            torch.manual_seed(0)
-            network(x).sum().backward()
-            found.append([p.grad.clone() for p in network.parameters()])
-    finally:
-        torch.use_deterministic_algorithms(False)
+    for _ in range(2):
+        network = AlexNet(architecture_named(name), 5, 99).to(device)
+        torch.manual_seed(0)
+        with autocast(device, precision):
+            logits = network(x)
+        functional.cross_entropy(logits.float(), labels).backward()
+        with torch.no_grad(), autocast(device, precision):
+            answer = network.eval()(x)
+        found.append([answer, logits, *(p.grad for p in network.parameters())])
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert torch.isfinite(found[0][0]).all()
+    assert not torch.equal(found[0][0], found[0][1])
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -188,13 +196,14 @@ def test_pooling_and_relu_commute_and_norm_and_relu_do_not() -> None:
 
 
 @pytest.mark.slow
-def test_training_step_with_channels_last_and_bf16() -> None:
+def test_training_step_with_channels_last_and_bf16(device: torch.device) -> None:
     """Every network trains in the layout and precision that `imagetree train` uses."""
     x = torch.randn(2, 3, 70, 70, generator=torch.Generator().manual_seed(0))
-    x = x.to(memory_format=torch.channels_last)
+    x = x.to(device, memory_format=torch.channels_last)
+    labels = torch.tensor([0, 1], device=device)
     for architecture in ARCHITECTURES.values():
-        network = AlexNet(architecture, 3, 70).to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = functional.cross_entropy(network(x).float(), torch.tensor([0, 1]))
+        network = AlexNet(architecture, 3, 70).to(device, memory_format=torch.channels_last)
+        with autocast(device, "bf16"):
+            loss = functional.cross_entropy(network(x).float(), labels)
         loss.backward()
         assert all(torch.isfinite(p.grad).all() for p in network.parameters())

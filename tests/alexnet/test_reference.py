@@ -13,8 +13,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
+from imagetree.alexnet.modules import AverageToGrid, pool_to_grid
 from imagetree.alexnet.network import AlexNet
 
 from . import naive
@@ -151,9 +153,36 @@ NETWORKS["batch_norm"] = batch_normed()
 SIZES = {"chm": 70, "one_weird_trick": 99, "one_weird_trick_text": 71}
 """70: conv1 of chm hangs over by one pixel. 71, the others' size: Caffe's pools hang over."""
 
+DROPOUT_BEFORE = {
+    "single_gpu": 1 / 0.5,
+    "batch_norm": 1 / 0.8,
+    "one_weird_trick": 1 / 0.5,
+    "one_weird_trick_text": 1 / 0.5,
+}
+"""Dropout of what goes into fc6 and fc7, and the factor of what is kept."""
+DROPOUT_AFTER = {"two_gpu": 1.0, "chm": 1.0, "caffenet": 1 / 0.5, "bvlc_alexnet": 1 / 0.5}
+"""Dropout of what comes out of fc6 and fc7."""
 
-def network_with_large_values(name: str) -> tuple[AlexNet, torch.Tensor]:
-    """A network at a small size whose norms have something to do, and two images."""
+
+def in_training(name: str, kept: dict[str, np.ndarray]) -> list:
+    """A network with the masks of dropout that were drawn, and with statistics of the batch."""
+    factor = (DROPOUT_BEFORE | DROPOUT_AFTER)[name]
+    drops = {n: (n, partial(naive.dropped, kept=kept[n], factor=factor)) for n in kept}
+    steps = []
+    for layer, operation in NETWORKS[name]:
+        if layer.startswith("drop"):  # the halving at the test
+            continue
+        if layer in ("fc6", "fc7") and name in DROPOUT_BEFORE:
+            steps.append(drops[f"drop{layer[-1]}"])
+        normed = operation is naive.batch_norm
+        steps.append((layer, naive.batch_norm_of_batch if normed else operation))
+        if layer in ("relu6", "relu7") and name in DROPOUT_AFTER:
+            steps.append(drops[f"drop{layer[-1]}"])
+    return steps
+
+
+def network_with_large_values(name: str, count: int = 2) -> tuple[AlexNet, torch.Tensor]:
+    """A network at a small size whose norms have something to do, and images."""
     size, rng = SIZES.get(name, 71), np.random.default_rng(7)
     network = AlexNet(architecture_named(name), 3, size).double().eval()
     with torch.no_grad():
@@ -163,8 +192,7 @@ def network_with_large_values(name: str) -> tuple[AlexNet, torch.Tensor]:
             else:
                 drawn = rng.random(tensor.shape) + 0.2
             tensor.copy_(torch.from_numpy(np.asarray(drawn)))
-    images = torch.from_numpy(200 * rng.standard_normal((2, 3, size, size)))
-    return network, images.requires_grad_()
+    return network, torch.from_numpy(200 * rng.standard_normal((count, 3, size, size)))
 
 
 def run_reference(network: list, images: np.ndarray, tensors: dict[str, np.ndarray]):
@@ -191,29 +219,59 @@ def run_reference(network: list, images: np.ndarray, tensors: dict[str, np.ndarr
 def far(ours: torch.Tensor, theirs: np.ndarray) -> float:
     """The greatest difference by the greatest value."""
     assert tuple(ours.shape) == theirs.shape
-    return float(np.abs(ours.detach().numpy() - theirs).max() / np.abs(theirs).max())
+    ours = ours.detach().cpu().double()
+    return float(np.abs(ours.numpy() - theirs).max() / np.abs(theirs).max())
+
+
+@pytest.fixture
+def full_precision():
+    """No TF32: a GPU's convolutions round the factors of float32 to 10 bits otherwise."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("full_precision")
+@pytest.mark.parametrize("is_training", [False, True], ids=["test", "training"])
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["fp64", "fp32"]
+)
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_outputs_and_gradients_of_every_layer(name: str) -> None:
-    network, images = network_with_large_values(name)
+def test_outputs_and_gradients_of_every_layer(
+    name: str, dtype: torch.dtype, bound: float, is_training: bool, device: torch.device
+) -> None:
+    """At the test, and while training with the masks that dropout drew.
+
+    Statistics of a few images magnify what float32 rounds, so that there are twelve.
+    """
+    has_statistics = is_training and name == "batch_norm"
+    network, images = network_with_large_values(name, 12 if has_statistics else 2)
+    network = network.to(device, dtype).train(is_training)
+    images = images.to(device, dtype).requires_grad_()
+    tensors = {key: value.cpu().double().numpy() for key, value in network.state_dict().items()}
     ours: dict[str, torch.Tensor] = {}
     for layer, module in network.named_children():
         module.register_forward_hook(
             lambda _m, _i, output, layer=layer: ours.__setitem__(layer, output.detach().clone())
         )
     logits = network(images)
-    (logits * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
-    tensors = {key: value.numpy() for key, value in network.state_dict().items()}
-    outputs, gradients = run_reference(NETWORKS[name], images.detach().numpy(), tensors)
+    (logits * torch.tensor([1.0, 2.0, 3.0], device=device)).sum().backward()
+    steps = NETWORKS[name]
+    if is_training:
+        drops = [layer for layer in ours if layer.startswith("drop")]
+        steps = in_training(name, {n: (ours[n] != 0).cpu().double().numpy() for n in drops})
+    outputs, gradients = run_reference(steps, images.detach().cpu().double().numpy(), tensors)
     skipped = {layer for layer in ours if layer.startswith("drop")} - outputs.keys()
+    assert not (is_training and skipped)
     assert ours.keys() - skipped == outputs.keys()
-    assert max(far(ours[layer], outputs[layer]) for layer in outputs) < 1e-10
+    distances = {layer: far(ours[layer], outputs[layer]) for layer in outputs}
     found = {key: value.grad for key, value in network.named_parameters()}
-    assert found.keys() | {"images"} == gradients.keys()
-    assert far(images.grad, gradients.pop("images")) < 1e-10
-    assert max(far(found[key], gradients[key]) for key in gradients) < 1e-10
+    found["images"] = images.grad
+    assert found.keys() == gradients.keys()
+    distances |= {f"gradient of {key}": far(found[key], gradients[key]) for key in gradients}
+    assert {key: value for key, value in distances.items() if not value < bound} == {}
 
 
 @pytest.mark.slow
@@ -243,12 +301,18 @@ def test_another_constant_would_be_seen(name: str, layer: str, change: dict[str,
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 6, 7, 13])
-def test_averages_to_a_grid(side: int) -> None:
-    """Torch's adaptive average pooling, which has no deterministic gradient on a GPU."""
-    from imagetree.alexnet.modules import AverageToGrid
-
-    x = torch.randn(2, 3, side, side + 1, dtype=torch.float64, requires_grad=True)
-    ours, theirs = AverageToGrid(6)(x), torch.nn.functional.adaptive_avg_pool2d(x, 6)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (AverageToGrid(6), partial(adaptive_avg_pool2d, output_size=6)),
+        (partial(pool_to_grid, side=6), partial(adaptive_max_pool2d, output_size=6)),
+    ],
+    ids=["average", "max"],
+)
+def test_pooled_to_a_grid(side: int, ours, theirs, device: torch.device) -> None:
+    """As torch's adaptive pooling, which has no deterministic gradient on a GPU."""
+    x = torch.randn(2, 3, side, side + 1, dtype=torch.float64, device=device, requires_grad=True)
+    ours, theirs = ours(x), theirs(x)
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     weights = torch.randn_like(ours)
     (mine,) = torch.autograd.grad((ours * weights).sum(), x)

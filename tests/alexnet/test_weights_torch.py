@@ -27,6 +27,7 @@ from imagetree.errors import TrainingError
 from . import samples
 from .samples import MEAN, STD, WNIDS, assert_equal, describe, random_weights
 
+CHANGED = {"activation": "relu", "norm": "own", "overlapping_pool": True, "groups": None}
 OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
@@ -261,7 +262,11 @@ def test_what_nobody_says_is_asked_for(tmp_path, weights, told, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, r"format 2 \(expected 1\)"),
+        ({"format": 3}, r"format 3 \(expected 1 or 2\)"),
+        ({"format": 2}, "damaged description"),
+        ({"format": 2, "changes": {**CHANGED, "norm": "group"}}, "norm is group"),
+        ({"format": 2, "changes": {**CHANGED, "groups": 5}}, "groups is 5"),
+        ({"format": 2, "changes": {**CHANGED, "overlapping_pool": 1}}, "damaged description"),
         ({"std": [0, 1, 1]}, "std is"),
         ({"mean": [1, 2]}, "damaged description"),
         ({"mean": [1, 2, float("inf")]}, "mean is"),

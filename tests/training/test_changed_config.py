@@ -6,13 +6,16 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from imagetree.alexnet.architectures import architecture_named, with_dropout
 from imagetree.alexnet.layers import BatchNorm, LocalResponseNorm, Tanh
+from imagetree.alexnet.weights_in import load_weights
+from imagetree.alexnet.weights_out import save_weights
 from imagetree.errors import TrainingError
 from imagetree.training.checkpoints import load_checkpoint, load_network, save_checkpoint
 from imagetree.training.config import TrainConfig, config_from_json
-from imagetree.training.interchange import load_run_weights
+from imagetree.training.interchange import load_run_weights, save_as_run
 from imagetree.training.runs import load_run, open_run
 from imagetree.training.train import train
 
@@ -65,7 +68,7 @@ def test_what_is_impossible_is_refused(name: str, value: object, message: str) -
 def test_changed_network_comes_back_from_its_checkpoint(
     tmp_path, images: MemoryImages, minival: MemoryImages
 ) -> None:
-    """Trained, interrupted, gone on with, loaded; but a file of weights cannot say what it is."""
+    """Trained, interrupted, gone on with, loaded; and through a file of weights into a new run."""
     config = TrainConfig(**{**SETTINGS, "architecture": "single_gpu", "epochs": 1}, **CHANGES)
     run = open_at(tmp_path / "run", config)
     assert not train(run, WNIDS, images, minival, stop_after(3)).is_finished
@@ -73,8 +76,13 @@ def test_changed_network_comes_back_from_its_checkpoint(
     checkpoint = load_checkpoint(run.checkpoint_path)
     assert load_network(checkpoint).architecture == config.network
     assert load_run(run.folder).config == config
-    with pytest.raises(TrainingError, match="its network is 'single_gpu' with another activation"):
-        load_run_weights(run.folder)
+    save_weights(tmp_path / "a.safetensors", load_run_weights(run.folder))
+    again = save_as_run(
+        tmp_path / "again", load_weights(tmp_path / "a.safetensors"), run.challenge, run.database
+    )
+    assert again.config.network == config.network
+    back = load_checkpoint(again.checkpoint_path).network
+    assert all(torch.equal(back[name], tensor) for name, tensor in checkpoint.network.items())
 
 
 def test_checkpoint_of_another_form_is_refused(

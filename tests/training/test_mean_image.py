@@ -93,3 +93,16 @@ def test_run_with_a_mean_image(tmp_path, images: MemoryImages, minival: MemoryIm
 @pytest.mark.parametrize("recipe", ["paper", "chm"])
 def test_the_recipes_of_2012_subtract_it(recipe: str) -> None:
     assert config_of(recipe, {}).mean_image
+
+
+def test_pixels_may_be_left_undivided(
+    tmp_path, images: MemoryImages, minival: MemoryImages
+) -> None:
+    """In 0..255 less their mean, in training, in the checkpoint and in recognition."""
+    run = open_at(tmp_path / "run", TrainConfig(**{**SETTINGS, "unit_variance": False}))
+    train(run, WNIDS, images, minival, stop_after(1))
+    assert load_checkpoint(run.checkpoint_path).std == (1.0, 1.0, 1.0)
+    assert Recognizer.load(run.folder).view.std == (1.0, 1.0, 1.0)
+    divided = open_at(tmp_path / "divided", TrainConfig(**SETTINGS))
+    train(divided, WNIDS, images, minival, stop_after(1))
+    assert min(load_checkpoint(divided.checkpoint_path).std) > 20

@@ -68,3 +68,10 @@ def test_recipes_survive_their_file(name: str) -> None:
 
     config = config_of(name, {})
     assert config_from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("recipe", ["paper", "chm"])
+def test_pixels_of_2012_are_not_divided(recipe: str) -> None:
+    """Section 2: the mean image is subtracted and nothing else is done to the pixels."""
+    assert not config_of(recipe, {}).unit_variance
+    assert config_of("modern", {}).unit_variance

@@ -5,8 +5,8 @@ No torch here. Each gives the same network where there is nothing to change.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from imagetree.alexnet.architectures import with_batch_norm
 from imagetree.alexnet.layers import (
@@ -30,6 +30,52 @@ _NORMED_POOLS = ("pool1", "pool2")
 """Behind these the lecture's table has its norms."""
 _TOWER_LAYERS = ("conv2", "conv4", "conv5")
 """These see the maps of their own tower alone (paper, section 3.5 and figure 2)."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a network has other than its architecture's own.
+
+    Args:
+        activation: function behind the hidden layers.
+        norm: see `with_norm`.
+        overlapping_pool: see `with_pooling`.
+        groups: towers, see `with_groups`; the architecture's own if None.
+
+    Raises:
+        TrainingError: there is no such activation or norm.
+    """
+
+    activation: Activation = "relu"
+    norm: Norm = "own"
+    overlapping_pool: bool = True
+    groups: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (("activation", get_args(Activation)), ("norm", get_args(Norm))):
+            if getattr(self, name) not in choices:
+                raise TrainingError(
+                    f"{name} is {getattr(self, name)} (expected one of {', '.join(choices)})"
+                )
+
+
+UNCHANGED = Changes()
+
+
+def changed(architecture: Architecture, changes: Changes) -> Architecture:
+    """The same network with all of the changes.
+
+    Raises:
+        TrainingError: the maps of a layer cannot be shared out evenly.
+
+    >>> from imagetree.alexnet.architectures import architecture_named
+    >>> changed(architecture_named("two_gpu"), Changes(groups=1)).towers
+    1
+    """
+    network = with_norm(architecture, changes.norm)
+    network = with_activation(network, changes.activation)
+    network = with_pooling(network, overlapping=changes.overlapping_pool)
+    return network if changes.groups is None else with_groups(network, changes.groups)
 
 
 def with_activation(architecture: Architecture, activation: Activation) -> Architecture:

@@ -99,7 +99,21 @@ class LastPool(nn.Module):
         layer = self.layer
         if x.shape[2] == x.shape[3] == self.input_side:
             return functional.max_pool2d(x, layer.kernel, layer.stride, ceil_mode=layer.overhang)
+        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
+            return pool_to_grid(x, self.output_side)
         return functional.adaptive_max_pool2d(x, self.output_side)
+
+
+def pool_to_grid(x: torch.Tensor, side: int) -> torch.Tensor:
+    """Adaptive max pooling, rows first and columns then: (N, C, h, w) -> (N, C, side, side).
+
+    Torch's own adds its gradients up in any order on a GPU and raises in torch's deterministic
+    mode. The values are the same; of equal ones in a bin another may get the gradient.
+    """
+    for axis in (2, 3):
+        bins = (x[(slice(None),) * axis + (each,)] for each in _bins(x.shape[axis], side))
+        x = torch.stack([each.max(axis).values for each in bins], axis)
+    return x
 
 
 class AverageToGrid(nn.Module):
@@ -122,12 +136,16 @@ class AverageToGrid(nn.Module):
 
 
 def _averages(side: int, bins: int) -> torch.Tensor:
-    """(bins, side): row i averages floor(i * side / bins) up to ceil((i + 1) * side / bins)."""
+    """(bins, side): row i averages the i-th bin."""
     matrix = torch.zeros(bins, side, dtype=torch.float64)
-    for i in range(bins):
-        first, end = i * side // bins, -(-(i + 1) * side // bins)
-        matrix[i, first:end] = 1 / (end - first)
+    for i, own in enumerate(_bins(side, bins)):
+        matrix[i, own] = 1 / (own.stop - own.start)
     return matrix
+
+
+def _bins(side: int, count: int) -> list[slice]:
+    """Torch's adaptive bins: from floor(i * side / count) up to ceil((i + 1) * side / count)."""
+    return [slice(i * side // count, -(-(i + 1) * side // count)) for i in range(count)]
 
 
 class DropValues(nn.Module):

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from imagetree.alexnet.architectures import architecture_named, with_dropout
+from imagetree.alexnet.changes import UNCHANGED, Changes, changed
 from imagetree.alexnet.counts import count_layers
 from imagetree.alexnet.layers import BatchNorm, Conv, FullyConnected
 from imagetree.errors import TrainingError
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 Channels = tuple[float, float, float]
 """A value for each of R, G, B."""
 
-FORMAT = 1
+FORMAT, CHANGED_FORMAT = 1, 2
+"""Of descriptions; the second of networks that have something other than their architecture."""
 DESCRIPTION_KEY = "imagetree.weights"
 """Under this name a file of tensors carries its `Description`."""
 
@@ -59,6 +61,7 @@ class Description:
         wnids: wnid of each class, in the order of the outputs.
         mean: taken from the pixels first, for R, G, B, in 0..255.
         std: by which they are divided then.
+        changes: what the network has other than its architecture's own, dropout aside.
 
     Raises:
         TrainingError: a value is out of its range.
@@ -71,9 +74,11 @@ class Description:
     wnids: tuple[str, ...] = field(repr=False)
     mean: Channels
     std: Channels
+    changes: Changes = UNCHANGED
 
     def __post_init__(self) -> None:
         architecture_named(self.architecture)
+        _ = self.network  # refuses towers that do not share evenly
         _check("dropout", self.dropout, 0 <= self.dropout < 1, "in [0, 1)")
         for name in ("input_size", "image_size"):
             side = getattr(self, name)
@@ -90,12 +95,17 @@ class Description:
 
     @property
     def network(self) -> Architecture:
-        """The architecture with this rate of dropout."""
-        return with_dropout(architecture_named(self.architecture), self.dropout)
+        """The architecture with these changes and this rate of dropout."""
+        own = architecture_named(self.architecture)
+        return with_dropout(changed(own, self.changes), self.dropout)
 
     def to_json(self) -> str:
         """The description as JSON text."""
-        return json.dumps({"format": FORMAT, **asdict(self)})
+        values = asdict(self)
+        if self.changes == UNCHANGED:  # as earlier versions wrote and read it
+            del values["changes"]
+            return json.dumps({"format": FORMAT, **values})
+        return json.dumps({"format": CHANGED_FORMAT, **values})
 
 
 def parse_description(text: str, where: str) -> Description:
@@ -110,8 +120,10 @@ def parse_description(text: str, where: str) -> Description:
     """
     try:
         values: dict[str, Any] = json.loads(text)
-        if values["format"] != FORMAT:
-            raise TrainingError(f"weights of format {values['format']!r} (expected {FORMAT})")
+        if values["format"] not in (FORMAT, CHANGED_FORMAT):
+            raise TrainingError(
+                f"weights of format {values['format']!r} (expected {FORMAT} or {CHANGED_FORMAT})"
+            )
         red, green, blue = map(float, values["mean"])
         red_std, green_std, blue_std = map(float, values["std"])
         return Description(
@@ -122,11 +134,24 @@ def parse_description(text: str, where: str) -> Description:
             wnids=tuple(map(str, values["wnids"])),
             mean=(red, green, blue),
             std=(red_std, green_std, blue_std),
+            changes=UNCHANGED if values["format"] == FORMAT else _parse_changes(values["changes"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TrainingError(f"{where}: damaged description ({error!r})") from error
     except TrainingError as error:
         raise TrainingError(f"{where}: {error.message}") from error
+
+
+def _parse_changes(values: dict[str, Any]) -> Changes:
+    overlapping, groups = values["overlapping_pool"], values["groups"]
+    if not isinstance(overlapping, bool):
+        raise TypeError(f"overlapping_pool is {overlapping!r}")
+    return Changes(
+        activation=values["activation"],
+        norm=values["norm"],
+        overlapping_pool=overlapping,
+        groups=None if groups is None else int(groups),
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named, dropout_rate
+from imagetree.alexnet.changes import UNCHANGED
 from imagetree.alexnet.layers import Conv, FullyConnected, LocalResponseNorm, MaxPool
 from imagetree.alexnet.weight_files import open_weight_file
 from imagetree.alexnet.weights import (
@@ -161,6 +162,7 @@ def _description(path: Path, file: WeightFile, told: Told) -> Description:
             wnids=told.wnids or (own.wnids if own else _published_wnids(path, file, architecture)),
             mean=mean,
             std=std,
+            changes=own.changes if own and own.architecture == name else UNCHANGED,
         )
     except TrainingError as error:
         raise TrainingError(f"{path}: {error.message}", hint=error.hint) from error

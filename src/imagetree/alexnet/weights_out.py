@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from imagetree.alexnet.changes import UNCHANGED
 from imagetree.alexnet.network import AlexNet
 from imagetree.alexnet.onnx_graph import INPUT, make_onnx
 from imagetree.alexnet.weights import DESCRIPTION_KEY, TORCHVISION_LAYERS
@@ -30,15 +31,16 @@ def save_weights(path: Path, weights: Weights) -> None:
 
     `.safetensors`: tensors by our names, the description as metadata. `.pth`: a state dict,
     in torchvision's names for the networks that torchvision's module runs, by our names for the
-    others; it has no room for classes, mean and std. `.onnx`: see `make_onnx`. `.pt2`: a program of
-    `torch.export` with the same input and output, and the description as an extra file.
+    others; it has no room for classes, mean, std and changes. `.onnx`: see `make_onnx`. `.pt2`: a
+    program of `torch.export` with the same input and output, and the description as an extra file.
 
     Args:
         path: file to write.
         weights: tensors and what they are.
 
     Raises:
-        TrainingError: the ending is none of these, or a package for it is missing.
+        TrainingError: the ending is none of these, a package for it is missing, or the format
+            cannot say what the network has other than its architecture.
         ImagetreeError: the file cannot be written.
     """
     writer = _WRITERS.get(path.suffix)
@@ -103,6 +105,12 @@ def _save_safetensors(path: Path, weights: Weights) -> None:
 
 
 def _save_torch(path: Path, weights: Weights) -> None:
+    if weights.description.changes != UNCHANGED:
+        raise TrainingError(
+            f"{path}: its network is {weights.description.architecture!r} with another activation, "
+            "norm, pooling or number of towers, which a .pth cannot say",
+            hint="write .safetensors, .onnx or .pt2, which can",
+        )
     with atomic_writer(path) as file:
         torch.save(torchvision_names(weights), file)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from imagetree.alexnet.architectures import architecture_named, dropout_rate, with_dropout
-from imagetree.alexnet.changes import with_activation, with_groups, with_norm, with_pooling
+from imagetree.alexnet.changes import Changes, changed
 from imagetree.errors import TrainingError
 from imagetree.training.crops import RandomCrop, RandomWindow
 
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from imagetree.training.crops import Crop
 
 _MAX_PLATEAUS = 3
-_CHOICES = {
-    "activation": ("relu", "tanh"),
-    "norm": ("own", "lrn", "batch", "none"),
-    "colour_scale": ("eigenvalue", "deviation"),
-}
+_COLOUR_SCALES = ("eigenvalue", "deviation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +75,8 @@ class TrainConfig:
         jitter: most by which brightness, contrast and saturation differ from one; 0 for none.
         mean_image: subtract the mean image of the training set, as the paper does, and not the
             mean of each channel.
+        unit_variance: divide pixels by the standard deviation of their channel. The paper does not:
+            its Gaussians of 0.01 and its norm's alpha are made for pixels in 0..255.
         seed: of initial weights, order, crops, flips and dropout.
         precision: bf16 computes convolutions and matrix products in bfloat16; weights stay fp32.
         workers: processes that read and decode images.
@@ -122,6 +120,7 @@ class TrainConfig:
     colour_scale: Literal["eigenvalue", "deviation"] = "eigenvalue"
     jitter: float = 0.0
     mean_image: bool = False
+    unit_variance: bool = True
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "bf16"
     workers: int = 2
@@ -130,8 +129,8 @@ class TrainConfig:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            _check(self, name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+        scales = _COLOUR_SCALES
+        _check(self, "colour_scale", self.colour_scale in scales, f"one of {', '.join(scales)}")
         for name in ("input_size", "start_size", "test_size", "epochs", "batch_size"):
             _check(self, name, getattr(self, name) >= 1, "at least 1")
         object.__setattr__(self, "lr_drops", tuple(self.lr_drops))  # JSON gives a list
@@ -156,13 +155,14 @@ class TrainConfig:
         _ = self.network  # refuses a name that is none, and towers that do not share evenly
 
     @property
+    def changes(self) -> Changes:
+        """What the network has other than its architecture's own, dropout aside."""
+        return Changes(self.activation, self.norm, self.overlapping_pool, self.groups)
+
+    @property
     def network(self) -> Architecture:
         """The architecture as this run has it: its activation, norm, pooling, towers, dropout."""
-        network = with_norm(architecture_named(self.architecture), self.norm)
-        network = with_activation(network, self.activation)
-        network = with_pooling(network, overlapping=self.overlapping_pool)
-        if self.groups is not None:
-            network = with_groups(network, self.groups)
+        network = changed(architecture_named(self.architecture), self.changes)
         return network if self.dropout is None else with_dropout(network, self.dropout)
 
     @property

@@ -6,11 +6,12 @@ source does; the checkpoint keeps mean and std of its pixels, `run.json` the sid
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from imagetree.alexnet.changes import UNCHANGED
 from imagetree.alexnet.weights import Description, Weights, last_layer
 from imagetree.errors import TrainingError
 from imagetree.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -34,17 +35,10 @@ def load_run_weights(folder: Path) -> Weights:
         folder: of the run.
 
     Raises:
-        TrainingError: there is no run or no checkpoint, or its network is another than the one
-            that its name stands for.
+        TrainingError: there is no run or no checkpoint, or a mean image was subtracted.
     """
     checkpoint = load_checkpoint(load_run(folder).checkpoint_path)
     config = checkpoint.config
-    if config.is_changed:
-        raise TrainingError(
-            f"{folder}: its network is {config.architecture!r} with another activation, norm, "
-            "pooling or number of towers, which a file of weights cannot say",
-            hint="use the run itself: imagetree recognize, imagetree challenge run",
-        )
     if checkpoint.mean_image is not None:
         raise TrainingError(
             f"{folder}: was trained on images less their mean image, and a file of weights has one "
@@ -59,6 +53,7 @@ def load_run_weights(folder: Path) -> Weights:
         wnids=checkpoint.wnids,
         mean=checkpoint.mean,
         std=checkpoint.std,
+        changes=config.changes if config.is_changed else UNCHANGED,
     )
     return Weights(description, checkpoint.network)
 
@@ -88,6 +83,7 @@ def save_as_run(folder: Path, weights: Weights, challenge: Path, database: str) 
         dropout=description.dropout,
         precision="fp32",
         epochs=1,
+        **asdict(description.changes),
     )
     run = open_run(folder, config, challenge, database)
     if run.checkpoint_path.exists():

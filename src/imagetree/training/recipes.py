@@ -23,6 +23,7 @@ _OF_2012: dict[str, Any] = {
     "nesterov": False,
     "colour_noise": 0.1,
     "mean_image": True,
+    "unit_variance": False,
     "dropout": 0.5,
     "label_smoothing": 0.0,
     "crop": "window",

@@ -76,7 +76,8 @@ class TrainingState:
         self.axes = None if checkpoint is None else checkpoint.axes
         if checkpoint is None:
             colours = measure_colours(images, config.seed)
-            self.mean, self.std, self.axes = colours
+            self.mean, self.axes = colours.mean, colours.axes
+            self.std = colours.std if config.unit_variance else (1.0, 1.0, 1.0)
             self.mean_image = measure_mean_image(images, config) if config.mean_image else None
             network = AlexNet(config.network, len(wnids), config.input_size, seed=config.seed)
         else:
