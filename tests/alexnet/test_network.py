@@ -101,8 +101,7 @@ def test_first_loss_is_log_of_the_classes() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("deterministic")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("size", [99, 131])
+@pytest.mark.parametrize(("size", "precision"), [(99, "fp32"), (131, "bf16")])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_torchs_deterministic_mode_runs_all_of_it(
     name: str, size: int, precision: str, device: torch.device

@@ -203,8 +203,9 @@ ABLATIONS = {
                 _benchmark("lrn", "batch", (0.470, 0.478), "batchnorm.md"),
                 _benchmark("batch", "none", (0.478, 0.471), "batchnorm.md"),
             ),
-            remark="the benchmark begins with weights that give each layer a variance of 1, which "
-            "leaves local response normalisation nothing to mend",
+            remark="pixels of unit variance leave the paper's norm nothing to do: it is a constant "
+            "within 0.2 % there (docs/log.md); --recipe paper has them in 0..255. The benchmark "
+            "begins with weights that give each layer a variance of 1",
         ),
         Ablation(
             "overlap",
