@@ -12,6 +12,7 @@ from torch.nn import functional
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
 from imagetree.alexnet.counts import count_layers, total
 from imagetree.alexnet.layers import Conv, FullyConnected
+from imagetree.alexnet.modules import maxima_of_bins
 from imagetree.alexnet.network import AlexNet
 
 
@@ -198,3 +199,16 @@ def test_training_step_with_channels_last_and_bf16() -> None:
             loss = functional.cross_entropy(network(x).float(), torch.tensor([0, 1]))
         loss.backward()
         assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("side", [6, 7, 9, 13])
+def test_maxima_of_bins_are_those_of_torch(side: int) -> None:
+    """Values and, where no two are equal, gradients: what stands in for them on a GPU."""
+    values = torch.randperm(2 * 3 * side * side).float().view(2, 3, side, side)
+    found = [values.clone().requires_grad_() for _ in range(2)]
+    ours, theirs = maxima_of_bins(found[0], 6), functional.adaptive_max_pool2d(found[1], 6)
+    assert torch.equal(ours, theirs)
+    weights = torch.rand_like(theirs)
+    (ours * weights).sum().backward()
+    (theirs * weights).sum().backward()
+    assert torch.allclose(found[0].grad, found[1].grad)

@@ -99,7 +99,28 @@ class LastPool(nn.Module):
         layer = self.layer
         if x.shape[2] == x.shape[3] == self.input_side:
             return functional.max_pool2d(x, layer.kernel, layer.stride, ceil_mode=layer.overhang)
+        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
+            return maxima_of_bins(x, self.output_side)  # torch's own would raise there
         return functional.adaptive_max_pool2d(x, self.output_side)
+
+
+def maxima_of_bins(x: torch.Tensor, size: int) -> torch.Tensor:
+    """Adaptive max pooling by rows and columns, whose gradient is repeatable on a GPU too.
+
+    Equal values of a bin share its gradient; torch's own gives it to the first.
+
+    Args:
+        x: (N, C, h, w).
+        size: side of the grid.
+
+    Returns:
+        (N, C, size, size).
+    """
+    for axis in (2, 3):
+        side = x.shape[axis]
+        bins = [(i * side // size, -(-(i + 1) * side // size)) for i in range(size)]
+        x = torch.stack([x.narrow(axis, a, b - a).amax(axis) for a, b in bins], axis)
+    return x
 
 
 class AverageToGrid(nn.Module):

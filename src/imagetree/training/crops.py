@@ -118,7 +118,8 @@ class RandomCrop:
 
     def numbers(self, indices: NDArray[np.int64]) -> list[list[float]]:
         """Five of each: area, shape, left, top, mirrored."""
-        return uniforms_each(5, self.seed, self.epoch, indices).tolist()
+        found: list[list[float]] = uniforms_each(5, self.seed, self.epoch, indices).tolist()
+        return found
 
     def box(self, numbers: Sequence[float], height: int, width: int) -> Box:
         """See `Crop`."""
@@ -148,7 +149,8 @@ class RandomWindow:
 
     def numbers(self, indices: NDArray[np.int64]) -> list[list[float]]:
         """Three of each: left, top, mirrored."""
-        return uniforms_each(3, self.seed, self.epoch, indices).tolist()
+        found: list[list[float]] = uniforms_each(3, self.seed, self.epoch, indices).tolist()
+        return found
 
     def box(self, numbers: Sequence[float], height: int, width: int) -> Box:
         """See `Crop`."""
