@@ -4,7 +4,7 @@
 
 `optimiser`: SGD over 62 million weights in torch's three forms. `prepacked`: convolutions and fc6
 in bf16 with weights in the layout that oneDNN likes best, and what putting them into it costs,
-which each step would pay anew. `compiled`: forward and backward by torch.compile; needs a C++ compiler.
+which each step would pay anew. `compiled`: forward and backward by torch.compile (a C++ compiler).
 `sizes`: the step at the sizes that a run begins and ends with. `batches`: the step by batch size,
 for each image. Huge pages and other allocators are set from outside: the same command of
 `bench/training.py step` with `GLIBC_TUNABLES=glibc.malloc.hugetlb=1`, or with LD_PRELOAD.
