@@ -1,4 +1,4 @@
-"""What all tests share: published files, real images, and databases of both engines."""
+"""What all tests share: published files, real images, databases of both engines, and S3."""
 
 from __future__ import annotations
 
@@ -114,3 +114,39 @@ def database(place):
     """A new database, of each engine in turn."""
     with open_database(place, create=True) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """Address of a server of S3 of our own."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_client(s3_server, monkeypatch):
+    """A client of an empty bucket, `archives`, on a server that the environment names."""
+    import boto3
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="archives")
+    yield client
+    while items := client.list_objects_v2(Bucket="archives").get("Contents"):
+        keys = [{"Key": item["Key"]} for item in items]
+        client.delete_objects(Bucket="archives", Delete={"Objects": keys})
+    client.delete_bucket(Bucket="archives")
+    client.close()

@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
-from imagetree.alexnet.modules import AverageToGrid, pool_to_grid
+from imagetree.alexnet.modules import AverageToGrid, maxima_of_bins
 from imagetree.alexnet.network import AlexNet
 
 from . import naive
@@ -305,7 +305,7 @@ def test_another_constant_would_be_seen(name: str, layer: str, change: dict[str,
     ("ours", "theirs"),
     [
         (AverageToGrid(6), partial(adaptive_avg_pool2d, output_size=6)),
-        (partial(pool_to_grid, side=6), partial(adaptive_max_pool2d, output_size=6)),
+        (partial(maxima_of_bins, size=6), partial(adaptive_max_pool2d, output_size=6)),
     ],
     ids=["average", "max"],
 )

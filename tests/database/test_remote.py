@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from imagetree.database import ImageReader, import_source, journal, locate, open_database
 from imagetree.errors import DatabaseError
@@ -41,32 +40,11 @@ def database(tmp_path):
         yield opened
 
 
-@pytest.fixture(scope="module")
-def s3_server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def bucket(s3_server, monkeypatch):
-    """A new bucket, `archives`, on a server that the environment names."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_server,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1",
-    }.items():
-        monkeypatch.setenv(name, value)
+def bucket(s3_client):
+    """The bucket as an object of its own."""
     resource = boto3.resource("s3")
-    bucket = resource.create_bucket(Bucket="archives")
-    yield bucket
-    bucket.objects.all().delete()
-    bucket.delete()
+    yield resource.Bucket("archives")
     resource.meta.client.close()
 
 

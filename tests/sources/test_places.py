@@ -8,9 +8,7 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from imagetree.errors import DatabaseError
 from imagetree.sources import remote
@@ -22,37 +20,6 @@ from imagetree.sources.tarscan import scan_tar
 from .servers import WebFile, serve
 
 DATA = random.Random(0).randbytes(300_000)
-
-
-@pytest.fixture(scope="module")
-def s3_server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3_server, monkeypatch):
-    """A client of an empty bucket, `archives`, on a server that the environment names."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_server,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="archives")
-    yield client
-    while items := client.list_objects_v2(Bucket="archives").get("Contents"):
-        keys = [{"Key": item["Key"]} for item in items]
-        client.delete_objects(Bucket="archives", Delete={"Objects": keys})
-    client.delete_bucket(Bucket="archives")
-    client.close()
 
 
 @pytest.fixture
@@ -114,10 +81,10 @@ def test_only_regular_files_are_opened(tmp_path):
         open_place("ftp://host/train.tar")
 
 
-def test_s3_place_reads_as_the_disk(bucket, tmp_path, jpegs, write_tar):
+def test_s3_place_reads_as_the_disk(s3_client, tmp_path, jpegs, write_tar):
     """Scans of real images over S3 and on the disk give the same."""
     path = write_tar(tmp_path / "train.tar", [(f"{n}.JPEG", data) for n, data in enumerate(jpegs)])
-    bucket.upload_file(str(path), "archives", "sets/train.tar")
+    s3_client.upload_file(str(path), "archives", "sets/train.tar")
     with open_place(path) as local, open_place("s3://archives/sets/train.tar") as place:
         assert place.is_remote
         assert place.size == local.size
@@ -127,8 +94,8 @@ def test_s3_place_reads_as_the_disk(bucket, tmp_path, jpegs, write_tar):
         place.check()
 
 
-def test_s3_place_from_32_threads(bucket):
-    bucket.put_object(Bucket="archives", Key="a", Body=DATA)
+def test_s3_place_from_32_threads(s3_client):
+    s3_client.put_object(Bucket="archives", Key="a", Body=DATA)
     with open_place("s3://archives/a") as place:
         assert place.version == f'"{hashlib.md5(DATA).hexdigest()}"'
         read_at_random(place, DATA, 200)
@@ -136,25 +103,25 @@ def test_s3_place_from_32_threads(bucket):
         assert place.read(100, len(DATA)) == b""
 
 
-def test_s3_place_notices_a_change(bucket):
-    bucket.put_object(Bucket="archives", Key="a", Body=DATA)
+def test_s3_place_notices_a_change(s3_client):
+    s3_client.put_object(Bucket="archives", Key="a", Body=DATA)
     with open_place("s3://archives/a") as place:
-        bucket.put_object(Bucket="archives", Key="a", Body=DATA[::-1])
+        s3_client.put_object(Bucket="archives", Key="a", Body=DATA[::-1])
         with pytest.raises(DatabaseError, match="s3://archives/a: changed while it was read"):
             place.read(10, 0)
         with pytest.raises(DatabaseError, match="changed while it was read"):
             place.check()
 
 
-def test_s3_place_that_is_missing(bucket):
+def test_s3_place_that_is_missing(s3_client):
     with pytest.raises(DatabaseError, match="s3://archives/none: is not there"):
         open_place("s3://archives/none")
     with pytest.raises(DatabaseError, match="the URL names no file"):
         open_place("s3://archives/")
 
 
-def test_s3_without_credentials_is_read_unsigned(bucket, monkeypatch, tmp_path):
-    bucket.put_object(Bucket="archives", Key="a", Body=DATA, ACL="public-read")
+def test_s3_without_credentials_is_read_unsigned(s3_client, monkeypatch, tmp_path):
+    s3_client.put_object(Bucket="archives", Key="a", Body=DATA, ACL="public-read")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -163,7 +130,7 @@ def test_s3_without_credentials_is_read_unsigned(bucket, monkeypatch, tmp_path):
         assert place.read(9, 9) == DATA[9:18]
 
 
-def test_list_place(bucket, monkeypatch):
+def test_list_place(s3_client, monkeypatch):
     """All pages, sorted by key; folders' stand-ins are left out, unsafe names set aside."""
     keys = [
         "train/n1/b.jpg",
@@ -174,7 +141,7 @@ def test_list_place(bucket, monkeypatch):
         "trainer",
     ]
     for key in keys:
-        bucket.put_object(Bucket="archives", Key=key, Body=b"x" * (not key.endswith("/")))
+        s3_client.put_object(Bucket="archives", Key=key, Body=b"x" * (not key.endswith("/")))
     expected = [Entry(f"{n}.jpg", 0, 1, f"{n}.jpg") for n in ("n1/a", "n1/b", "n2/c")]
     for url in ("s3://archives/train", "s3://archives/train/"):
         found = list(list_place(url))
@@ -189,11 +156,11 @@ def test_list_place(bucket, monkeypatch):
         list(list_place("https://host/train"))
 
 
-def test_list_place_of_many_pages(bucket, monkeypatch):
+def test_list_place_of_many_pages(s3_client, monkeypatch):
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")  # of the server: a page
     for number in range(10):
-        bucket.put_object(Bucket="archives", Key=f"many/{number}.jpg", Body=b"x")
-    assert bucket.list_objects_v2(Bucket="archives")["KeyCount"] == 3
+        s3_client.put_object(Bucket="archives", Key=f"many/{number}.jpg", Body=b"x")
+    assert s3_client.list_objects_v2(Bucket="archives")["KeyCount"] == 3
     names = [entry.name for entry in list_place("s3://archives/many")]
     assert names == [f"{number}.jpg" for number in range(10)]
 

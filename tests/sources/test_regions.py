@@ -12,13 +12,23 @@ import simplejpeg
 from PIL import Image
 
 from imagetree.errors import DatabaseError
+from imagetree.sources import regions, turbojpeg
 from imagetree.sources.decoding import decode_image
 from imagetree.sources.regions import Box, decode_region
 
-from ..conftest import shared_path
+from ..conftest import need, shared_path
 
 WHOLE_SIZE = 10**6
 """A side that no picture covers, so that nothing is scaled."""
+
+
+@pytest.fixture(autouse=True, params=["columns too", "rows alone"])
+def way(request, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test once with libjpeg-turbo's own interface and once without."""
+    if request.param == "rows alone":
+        monkeypatch.setattr(regions, "load_library", lambda: None)
+    else:
+        need(turbojpeg.load_library(), "libjpeg-turbo 3 is missing (pip install turbojpeg)")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ def test_paper() -> None:
     assert (config.lr, config.epochs, config.schedule, config.dropout) == (0.01, 90, "plateau", 0.5)
     assert config.network.name == "two_gpu"
     assert not config.nesterov
-    assert config.crops_of(0).box(0, 256, 256).width == 224
+    assert config.crops_of(0).box((0.5, 0.5), 256, 256).width == 224
 
 
 def test_rate_falls_thrice_by_ten_on_plateaus() -> None:

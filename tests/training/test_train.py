@@ -37,12 +37,12 @@ def open_at(folder: Path, config: TrainConfig) -> Run:
     return open_run(folder, config, folder / "challenge", "sqlite:////images.db")
 
 
-def stop_after(step: int) -> Callable[[Progress], None]:
-    """Send this process the signal of Ctrl-C after a step."""
+def stop_after(step: int, number: int = signal.SIGINT) -> Callable[[Progress], None]:
+    """Send this process a signal after a step."""
 
     def note(now: Progress) -> None:
         if now.step == step:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     return note
 
@@ -74,17 +74,20 @@ def test_it_learns(whole: tuple[Run, Result]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [1, 5, 8])
+@pytest.mark.parametrize(
+    ("step", "number"), [(1, signal.SIGINT), (5, signal.SIGTERM), (8, signal.SIGINT)]
+)
 def test_interrupted_run_ends_with_the_same_weights(
     tmp_path: Path,
     whole: tuple[Run, Result],
     images: MemoryImages,
     minival: MemoryImages,
     step: int,
+    number: int,
 ) -> None:
-    """Ctrl-C at the start, the end or the middle of an epoch, then the same command again."""
+    """Ctrl-C or SIGTERM at the start, the end or amid an epoch, then the same command again."""
     run = open_at(tmp_path, whole[0].config)
-    broken = train(run, WNIDS, images, minival, stop_after(step))
+    broken = train(run, WNIDS, images, minival, stop_after(step, number))
     assert not broken.is_finished
     assert broken.step == step
     assert load_checkpoint(run.checkpoint_path).step == step
@@ -139,8 +142,15 @@ def test_loss_that_is_no_number_ends_the_run_with_advice(
 ) -> None:
     """single_gpu with an absurd learning rate: the step, and what to try."""
     wild = replace(config, architecture="single_gpu", lr=1e20, warmup_share=0.0)
-    with pytest.raises(TrainingError, match=r"step \d+: the loss is (nan|inf)\nhint: .*--lr"):
+    told = r"step \d+: the loss is (nan|inf)\nhint: .*--lr.*; no checkpoint was written yet"
+    with pytest.raises(TrainingError, match=told):
         train(open_at(tmp_path, wild), WNIDS, images, minival)
+    often = open_at(tmp_path, replace(wild, checkpoint_minutes=1e-9))
+    with pytest.raises(TrainingError, match="the last good checkpoint, of step ") as caught:
+        train(often, WNIDS, images, minival)
+    assert str(often.checkpoint_path) in str(caught.value)
+    step = load_checkpoint(often.checkpoint_path).step
+    assert f"of step {step}, is" in str(caught.value)
 
 
 def test_other_settings_in_the_same_folder(whole: tuple[Run, Result]) -> None:

@@ -100,19 +100,25 @@ class LastPool(nn.Module):
         if x.shape[2] == x.shape[3] == self.input_side:
             return functional.max_pool2d(x, layer.kernel, layer.stride, ceil_mode=layer.overhang)
         if x.is_cuda and torch.are_deterministic_algorithms_enabled():
-            return pool_to_grid(x, self.output_side)
+            return maxima_of_bins(x, self.output_side)  # torch's own would raise there
         return functional.adaptive_max_pool2d(x, self.output_side)
 
 
-def pool_to_grid(x: torch.Tensor, side: int) -> torch.Tensor:
-    """Adaptive max pooling, rows first and columns then: (N, C, h, w) -> (N, C, side, side).
+def maxima_of_bins(x: torch.Tensor, size: int) -> torch.Tensor:
+    """Adaptive max pooling by rows and columns, whose gradient is repeatable on a GPU too.
 
-    Torch's own adds its gradients up in any order on a GPU and raises in torch's deterministic
-    mode. The values are the same; of equal ones in a bin another may get the gradient.
+    Equal values of a bin share its gradient; torch's own gives it to the first.
+
+    Args:
+        x: (N, C, h, w).
+        size: side of the grid.
+
+    Returns:
+        (N, C, size, size).
     """
     for axis in (2, 3):
-        bins = (x[(slice(None),) * axis + (each,)] for each in _bins(x.shape[axis], side))
-        x = torch.stack([each.max(axis).values for each in bins], axis)
+        bins = _bins(x.shape[axis], size)
+        x = torch.stack([x[(slice(None),) * axis + (each,)].amax(axis) for each in bins], axis)
     return x
 
 

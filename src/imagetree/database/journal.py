@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 
 from imagetree.database import schema
 from imagetree.database.counting import Changes, write_changes
+from imagetree.database.rows import SourceRow as SourceRow
 from imagetree.database.schema import State, images
 from imagetree.errors import DatabaseError
 
@@ -19,34 +20,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from imagetree.database.store import Database
-
-
-class SourceRow(NamedTuple):
-    """An imported source.
-
-    Args:
-        id: its number in the database.
-        location: absolute path, or URL.
-        container: how its images are read; a ContainerKind.
-        layout: how it says what they show; a Layout.
-        size_bytes: of an archive, table or list; 0 for a folder of images.
-        version: of its bytes, see `sources.places`; empty for a folder of images.
-        labels_path: of the labels or the mapping it was imported with.
-        labels_sha256: of that file.
-        imported_at: UTC, ISO 8601; when it last changed the database.
-        resume_at: where its import goes on; None when it was imported whole.
-    """
-
-    id: int
-    location: str
-    container: str
-    layout: str
-    size_bytes: int
-    version: str
-    labels_path: str | None
-    labels_sha256: str | None
-    imported_at: str
-    resume_at: str | None
 
 
 class ProblemRow(NamedTuple):

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, select
 
 from imagetree.database import schema
 from imagetree.database.counting import Counts, current_counts
+from imagetree.database.rows import ImageRow as ImageRow
 from imagetree.database.schema import State, full_name, images, stored_name, synset_of, wnid_of
 from imagetree.errors import DatabaseError
 
@@ -25,28 +26,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from imagetree.database.store import Database
-
-
-class ImageRow(NamedTuple):
-    """An image of the database and where it lies.
-
-    Args:
-        id: its number in the database.
-        wnid: its synset.
-        name: without ending, one of its kind within the synset.
-        source_id: the source that it lies in; see `SourceRow`.
-        offset: of its first byte in its file; in parquet its row.
-        length: in bytes; 0 where it is not known before it is read.
-        path: of its file below the source, or its URL; None where the source is that file.
-    """
-
-    id: int
-    wnid: str
-    name: str
-    source_id: int
-    offset: int
-    length: int
-    path: str | None
 
 
 ROW = select(

@@ -7,21 +7,17 @@ would point at something else. Nothing is decoded here.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from imagetree.database.journal import SourceRow
-from imagetree.database.journal import sources as query_sources
-from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
 from imagetree.files import Closable
 from imagetree.sources.containers import Container, open_container
-from imagetree.sources.layouts import Layout
-from imagetree.sources.source import holds_tars
+from imagetree.sources.layouts import Layout, holds_tars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from imagetree.database.queries import ImageRow
+    from imagetree.database.rows import ImageRow, SourceRow
+    from imagetree.database.store import Database
 
 
 class ImageReader(Closable):
@@ -32,8 +28,8 @@ class ImageReader(Closable):
     """
 
     def __init__(self, sources: Database | Iterable[SourceRow]) -> None:
-        self._database = sources if isinstance(sources, Database) else None
-        rows = query_sources(sources) if isinstance(sources, Database) else sources
+        self._database = None if isinstance(sources, Iterable) else sources
+        rows = sources if isinstance(sources, Iterable) else _sources_of(sources)
         self._sources = {row.id: row for row in rows}
         self._containers: dict[int, Container] = {}
         self._lock = threading.Lock()
@@ -101,10 +97,17 @@ class ImageReader(Closable):
 
     def _find_source(self, source_id: int) -> SourceRow:
         if source_id not in self._sources and self._database is not None:  # imported since
-            self._sources = {row.id: row for row in query_sources(self._database)}
+            self._sources = {row.id: row for row in _sources_of(self._database)}
         if source_id not in self._sources:
             raise DatabaseError(f"no source has the id {source_id}")
         return self._sources[source_id]
+
+
+def _sources_of(database: Database) -> tuple[SourceRow, ...]:
+    """What was imported; SQLAlchemy is loaded here alone, which other processes never come to."""
+    from imagetree.database.journal import sources
+
+    return sources(database)
 
 
 def _open_checked(source: SourceRow) -> Container:

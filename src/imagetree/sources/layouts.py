@@ -73,6 +73,11 @@ class Layout(StrEnum):
     LIST = "list"
 
 
+def holds_tars(layout: str) -> bool:
+    """Whether the images of a folder lie in tars."""
+    return layout in {Layout.TARS, Layout.WEBDATASET}
+
+
 class ClassTar(NamedTuple):
     """A tar of the images of one synset, among the files of a container."""
 

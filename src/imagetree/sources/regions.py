@@ -1,8 +1,9 @@
 """The part of a picture that a crop needs, and no more of its JPEG than that.
 
 Three quarters of the time of decoding a photograph go into its Huffman codes, which can only be
-read from the top; but nothing has to be read beneath the crop, and a crop that is to be shrunk by
-two or more can be decoded at half the size. docs/log.md has what they save.
+read from the top; but nothing has to be read beneath the crop, no pixel has to be made above or
+beside it where libjpeg-turbo's version 3 is at hand (`turbojpeg`), and a crop that is to be shrunk
+by two or more can be decoded at half the size. docs/log.md has what they save.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import simplejpeg
 
 from imagetree.sources.decoding import check_size, decode_image
+from imagetree.sources.turbojpeg import Jpeg, load_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ctypes import CDLL
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,6 +28,9 @@ _TAIL = 64
 
 _CONTEXT = 4
 """Rows beneath the crop whose colours reach into its last one, by smooth upsampling."""
+
+_BESIDE = 2
+"""Columns beside the crop whose colours reach into its outer ones, likewise."""
 
 _MCU = 16
 """Most rows that are coded as one, with colours at half the resolution."""
@@ -64,15 +70,30 @@ def decode_region(data: bytes, choose: Callable[[int, int], Box], side: int) -> 
     """
     if data[:2] == b"\xff\xd8" and _END in data[-_TAIL:]:  # else it is truncated: found out below
         try:
-            return _decode_jpeg(data, choose, side)
+            library = load_library()
+            if library is None:
+                return _decode_rows(data, choose, side)
+            return _decode_columns(library, data, choose, side)
         except ValueError:
             pass  # what libjpeg-turbo refuses goes the long way, which knows why
     picture = decode_image(data)
     return cut(picture, choose(*picture.shape[:2]))
 
 
-def _decode_jpeg(data: bytes, choose: Callable[[int, int], Box], side: int) -> NDArray[np.uint8]:
-    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+class _Plan(NamedTuple):
+    """What of a JPEG is decoded: its upper rows, at a scale; and what of these is the region."""
+
+    data: bytes
+    height: int
+    width: int
+    divisor: int
+    box: Box
+
+
+def _plan(
+    data: bytes, size: tuple[int, int], choose: Callable[[int, int], Box], side: int
+) -> _Plan:
+    height, width = size
     check_size(width, height)
     box = choose(height, width)
     divisor = 1
@@ -81,11 +102,33 @@ def _decode_jpeg(data: bytes, choose: Callable[[int, int], Box], side: int) -> N
     rows = -(-(box.top + box.height + _CONTEXT * divisor) // _MCU) * _MCU
     if rows < height:
         data, height = _with_rows(data, rows, height)
-    scale = {"min_height": -(-height // divisor), "min_width": -(-width // divisor)}
+    scaled = Box(*(each // divisor for each in box))
+    return _Plan(data, -(-height // divisor), -(-width // divisor), divisor, scaled)
+
+
+def _decode_rows(data: bytes, choose: Callable[[int, int], Box], side: int) -> NDArray[np.uint8]:
+    """The region, of all columns of these rows."""
+    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    plan = _plan(data, (height, width), choose, side)
+    scale = {"min_height": plan.height, "min_width": plan.width}
     picture = simplejpeg.decode_jpeg(
-        data, colorspace="RGB", strict=False, **(scale if divisor > 1 else {})
+        plan.data, colorspace="RGB", strict=False, **(scale if plan.divisor > 1 else {})
     )
-    return cut(picture, Box(*(each // divisor for each in box)))
+    return cut(picture, plan.box)
+
+
+def _decode_columns(
+    library: CDLL, data: bytes, choose: Callable[[int, int], Box], side: int
+) -> NDArray[np.uint8]:
+    """The region, of no more than its own columns and those beside that reach into it."""
+    with Jpeg(library, data) as jpeg:
+        plan = _plan(data, (jpeg.height, jpeg.width), choose, side)
+        box, block_width = plan.box, jpeg.block_width // plan.divisor
+        left = max(0, box.left - _BESIDE) // block_width * block_width
+        right = min(plan.width, box.left + box.width + _BESIDE)
+        region = (left, box.top, right - left, box.height)
+        found = jpeg.decode(plan.data, region, plan.divisor)
+    return found[:, box.left - left : box.left - left + box.width]
 
 
 def _with_rows(data: bytes, rows: int, height: int) -> tuple[bytes, int]:

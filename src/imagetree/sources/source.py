@@ -44,7 +44,7 @@ from imagetree.sources.entries import (
     stem_of,
 )
 from imagetree.sources.labels import UNLABELLED, Archive, Labels, assign_labels, load_labels
-from imagetree.sources.layouts import Layout, scan_layout
+from imagetree.sources.layouts import Layout, holds_tars, scan_layout
 from imagetree.sources.listing import scan_listing_batches
 from imagetree.sources.mapping import LabelMapping, Naming, load_mapping
 from imagetree.sources.numbering import number_labels
@@ -139,11 +139,6 @@ class Batch(NamedTuple):
     set_aside: list[SetAside]
     done_bytes: int
     resume: str
-
-
-def holds_tars(layout: str) -> bool:
-    """Whether the images of a folder lie in tars."""
-    return layout in {Layout.TARS, Layout.WEBDATASET}
 
 
 def find_source(location: str | Path, options: SourceOptions | None = None) -> Source:

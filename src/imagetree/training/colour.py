@@ -18,7 +18,7 @@ import numpy as np
 
 from imagetree.errors import DatabaseError, TrainingError
 from imagetree.training.filling import read_picture
-from imagetree.training.randomness import permutation, uniforms
+from imagetree.training.randomness import permutation, uniforms_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,16 +132,16 @@ def colour_shifts(
         )
     variances = np.array(axes.variances)
     lengths = variances / _WHITE if config.colour_scale == "eigenvalue" else np.sqrt(variances)
-    draws = np.array([_normals(config.seed, epoch, int(index)) for index in indices])
+    numbers = uniforms_each(4, config.seed, epoch, indices, _PURPOSE).tolist()
+    draws = np.array([_normals(*own) for own in numbers])
     along = config.colour_noise * draws * lengths  # (N, 3), by axis
     # a sum and not a product of matrices, which may round otherwise for another number of images
     shifts: NDArray[np.float64] = (along[:, :, None] * np.array(axes.directions)).sum(1)
     return shifts.astype(np.float32)
 
 
-def _normals(seed: int, epoch: int, index: int) -> Channels:
-    """Three independent numbers of mean 0 and variance 1 (Box and Muller 1958)."""
-    a, b, c, d = uniforms(4, seed, epoch, index, _PURPOSE)
+def _normals(a: float, b: float, c: float, d: float) -> Channels:
+    """Three independent numbers of mean 0 and variance 1 of four in [0, 1) (Box, Muller 1958)."""
     near, far = (math.sqrt(-2 * math.log(1 - number)) for number in (a, b))
     return (
         near * math.cos(math.tau * c),

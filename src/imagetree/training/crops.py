@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 
 from imagetree.sources.regions import Box
-from imagetree.training.randomness import uniforms
+from imagetree.training.randomness import uniforms_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,11 +71,14 @@ def window_box(height: int, width: int, share: float, numbers: Sequence[float]) 
 class Crop(Protocol):
     """How pictures become squares; picklable, so that other processes can be told."""
 
-    def box(self, index: int, height: int, width: int) -> Box:
-        """The region of image `index`, which is `height` x `width` pixels."""
+    def numbers(self, indices: NDArray[np.int64]) -> list[list[float]]:
+        """The random numbers of each of these images, all at once: one by one they cost more."""
 
-    def flips(self, index: int) -> bool:
-        """Is the image mirrored, left to right?"""
+    def box(self, numbers: Sequence[float], height: int, width: int) -> Box:
+        """The region of an image with these numbers, which is `height` x `width` pixels."""
+
+    def flips(self, numbers: Sequence[float]) -> bool:
+        """Is it mirrored, left to right?"""
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,18 @@ class CentreCrop:
 
     share: float = 1.0
 
-    def box(self, index: int, height: int, width: int) -> Box:
+    def numbers(self, indices: NDArray[np.int64]) -> list[list[float]]:
+        """None: nothing is random."""
+        return [[]] * len(indices)
+
+    def box(self, numbers: Sequence[float], height: int, width: int) -> Box:
         """See `Crop`; the same for every image of a size."""
-        del index
+        del numbers
         return window_box(height, width, self.share, (0.5, 0.5))
 
-    def flips(self, index: int) -> bool:
+    def flips(self, numbers: Sequence[float]) -> bool:
         """Never."""
-        del index
+        del numbers
         return False
 
 
@@ -109,16 +116,18 @@ class RandomCrop:
     seed: int
     epoch: int
 
-    def box(self, index: int, height: int, width: int) -> Box:
-        """See `Crop`."""
-        return random_box(height, width, self.min_area, self._numbers(index))
+    def numbers(self, indices: NDArray[np.int64]) -> list[list[float]]:
+        """Five of each: area, shape, left, top, mirrored."""
+        found: list[list[float]] = uniforms_each(5, self.seed, self.epoch, indices).tolist()
+        return found
 
-    def flips(self, index: int) -> bool:
+    def box(self, numbers: Sequence[float], height: int, width: int) -> Box:
         """See `Crop`."""
-        return self._numbers(index)[-1] < 0.5
+        return random_box(height, width, self.min_area, numbers)
 
-    def _numbers(self, index: int) -> list[float]:
-        return uniforms(5, self.seed, self.epoch, index)
+    def flips(self, numbers: Sequence[float]) -> bool:
+        """See `Crop`."""
+        return numbers[-1] < 0.5
 
 
 @dataclass(frozen=True)
@@ -138,16 +147,18 @@ class RandomWindow:
     seed: int
     epoch: int
 
-    def box(self, index: int, height: int, width: int) -> Box:
-        """See `Crop`."""
-        return window_box(height, width, self.share, self._numbers(index))
+    def numbers(self, indices: NDArray[np.int64]) -> list[list[float]]:
+        """Three of each: left, top, mirrored."""
+        found: list[list[float]] = uniforms_each(3, self.seed, self.epoch, indices).tolist()
+        return found
 
-    def flips(self, index: int) -> bool:
+    def box(self, numbers: Sequence[float], height: int, width: int) -> Box:
         """See `Crop`."""
-        return self._numbers(index)[-1] < 0.5
+        return window_box(height, width, self.share, numbers)
 
-    def _numbers(self, index: int) -> list[float]:
-        return uniforms(3, self.seed, self.epoch, index)
+    def flips(self, numbers: Sequence[float]) -> bool:
+        """See `Crop`."""
+        return numbers[-1] < 0.5
 
 
 def resize_into(target: NDArray[np.uint8], picture: NDArray[np.uint8], *, flip: bool) -> None:

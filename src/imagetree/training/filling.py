@@ -5,7 +5,10 @@ Nothing here knows of processes, and nothing imports torch: each worker would pa
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
 
 from imagetree.errors import DatabaseError
 from imagetree.sources.decoding import decode_image
@@ -13,9 +16,8 @@ from imagetree.sources.regions import cut, decode_region
 from imagetree.training.crops import resize_into
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from imagetree.training.crops import Crop
@@ -45,7 +47,7 @@ class Draw(NamedTuple):
 
 
 def fill(
-    pixels: NDArray[np.uint8], draws: Iterable[Draw], crop: Crop, reader: Reader
+    pixels: NDArray[np.uint8], draws: Sequence[Draw], crop: Crop, reader: Reader
 ) -> list[str | None]:
     """Put each image's crop into its place.
 
@@ -58,8 +60,10 @@ def fill(
     Returns:
         For each image None, or the reason why it could not be read or decoded.
     """
+    numbers = crop.numbers(np.array([draw.number for draw in draws], np.int64))
     return [
-        _fill_one(target, draw, crop, reader) for target, draw in zip(pixels, draws, strict=True)
+        _fill_one(target, draw.row, (crop, own), reader)
+        for target, draw, own in zip(pixels, draws, numbers, strict=True)
     ]
 
 
@@ -73,15 +77,18 @@ def read_picture(reader: Reader, row: Any) -> NDArray[np.uint8]:
     return decode_image(found) if isinstance(found, bytes) else found
 
 
-def _fill_one(target: NDArray[np.uint8], draw: Draw, crop: Crop, reader: Reader) -> str | None:
+def _fill_one(
+    target: NDArray[np.uint8], row: Any, chosen: tuple[Crop, Sequence[float]], reader: Reader
+) -> str | None:
+    crop, numbers = chosen
     try:
-        found = reader.read(draw.row)
+        found = reader.read(row)
         if isinstance(found, bytes):
-            part = decode_region(found, lambda *size: crop.box(draw.number, *size), len(target))
+            part = decode_region(found, partial(crop.box, numbers), len(target))
         else:
-            part = cut(found, crop.box(draw.number, *found.shape[:2]))
+            part = cut(found, crop.box(numbers, *found.shape[:2]))
     except DatabaseError as error:
         target[:] = 0
         return error.message
-    resize_into(target, part, flip=crop.flips(draw.number))
+    resize_into(target, part, flip=crop.flips(numbers))
     return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imagetree.training.randomness import uniforms
+from imagetree.training.randomness import uniforms_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +40,8 @@ def jitter_factors(
     """
     if config.jitter == 0:
         return None
-    draws = [uniforms(3, config.seed, epoch, int(index), _PURPOSE) for index in indices]
-    return (1 + config.jitter * (2 * np.array(draws) - 1)).astype(np.float32)
+    draws = uniforms_each(3, config.seed, epoch, indices, _PURPOSE)
+    return (1 + config.jitter * (2 * draws - 1)).astype(np.float32)
 
 
 def jitter(pixels: torch.Tensor, factors: NDArray[np.float32]) -> torch.Tensor:

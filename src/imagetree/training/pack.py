@@ -250,7 +250,7 @@ def _read_faults(folder: Path, number: int) -> dict[int, str]:
 
 def _to_pixels(data: bytes, size: int) -> bytes:
     """The largest centred square, resized."""
-    part = decode_region(data, lambda *shape: CentreCrop().box(0, *shape), size)
+    part = decode_region(data, lambda *shape: CentreCrop().box((), *shape), size)
     target = np.empty((size, size, 3), np.uint8)
     resize_into(target, part, flip=False)
     return target.tobytes()

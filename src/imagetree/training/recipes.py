@@ -1,6 +1,6 @@
 """Settings by name: the paper's, those of the code that won in 2012, and one of today.
 
-docs/alexnet.md says what each costs and what error is to be expected of it.
+docs/training.md says what each costs and what error is to be expected of it.
 """
 
 from __future__ import annotations

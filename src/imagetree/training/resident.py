@@ -106,8 +106,9 @@ def cut_on_device(
 ) -> torch.Tensor:
     """Crops of some images, resized and mirrored on the device; float32 (N, size, size, 3)."""
     side, device = images.side, images.pixels.device
-    boxes = np.array([crop.box(int(index), side, side) for index in indices], dtype=np.float32)
-    signs = np.array([-1.0 if crop.flips(int(index)) else 1.0 for index in indices], np.float32)
+    numbers = crop.numbers(indices)
+    boxes = np.array([crop.box(own, side, side) for own in numbers], dtype=np.float32)
+    signs = np.array([-1.0 if crop.flips(own) else 1.0 for own in numbers], np.float32)
     left, top, width, height = boxes.T / side
     maps = np.zeros((len(indices), 2, 3), np.float32)
     maps[:, 0, 0], maps[:, 0, 2] = signs * width, 2 * left + width - 1

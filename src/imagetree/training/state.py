@@ -97,6 +97,14 @@ class TrainingState:
             self._restore(checkpoint)
         self.resident = resident_where_it_fits(images, self.device)
         self.saved_at = time.monotonic()
+        self.saved_step = None if checkpoint is None else checkpoint.step
+
+    @property
+    def last_good(self) -> str:
+        """Where the last checkpoint is, and of which step, as the end of a sentence."""
+        if self.saved_step is None:
+            return "no checkpoint was written yet"
+        return f"the last good checkpoint, of step {self.saved_step}, is {self.run.checkpoint_path}"
 
     @property
     def is_finished(self) -> bool:
@@ -139,6 +147,7 @@ class TrainingState:
         if self.is_finished and self.average:
             self.average.exchange()  # the mean is what the run is for
             self.average = None
+        self.saved_step = self.step
         if not self.world.is_main:
             return
         parameters = dict(self.network.named_parameters())
@@ -169,21 +178,25 @@ class TrainingState:
         self.saved_at = time.monotonic()
 
     def _check(self, checkpoint: Checkpoint) -> None:
-        path = self.run.checkpoint_path
+        path, hint = self.run.checkpoint_path, "name another folder for the run"
         asked, there = self.run.config.architecture, checkpoint.config.architecture
         if asked != there:
-            raise TrainingError(f"{path}: holds {there!r} (expected {asked!r})")
+            raise TrainingError(f"{path}: holds {there!r} (expected {asked!r})", hint=hint)
         if self.run.config.network != checkpoint.config.network:
             raise TrainingError(
                 f"{path}: holds {there!r} with another activation, norm, pooling, number of towers "
-                "or rate of dropout"
+                "or rate of dropout",
+                hint=hint,
             )
         if checkpoint.wnids != self.wnids:
-            raise TrainingError(f"{path}: was trained on other classes than {self.run.challenge}")
+            raise TrainingError(
+                f"{path}: was trained on other classes than {self.run.challenge}", hint=hint
+            )
         if checkpoint.num_steps != self.num_steps:
             raise TrainingError(
                 f"{path}: belongs to a run of {checkpoint.num_steps} steps, this one has "
-                f"{self.num_steps}"
+                f"{self.num_steps}",
+                hint=hint,
             )
 
     def _restore(self, checkpoint: Checkpoint) -> None:

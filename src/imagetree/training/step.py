@@ -58,11 +58,14 @@ def train_step(state: TrainingState, batch: Batch | DeviceBatch) -> float:
                 logits = state.parallel(part)
             loss = mixed_loss(logits.float(), own, other, share, config.label_smoothing)
             weighed = loss * (len(part) / len(x))
-            value += weighed.item()
+            misses = (logits.argmax(1) != own).sum()
+            # a GPU is waited for here alone: all that follows it works off by itself
+            share_of_loss, num_misses = torch.stack([weighed.detach(), misses]).tolist()
+            value += share_of_loss
             if not math.isfinite(value):
                 raise _not_finite(state, value)
             weighed.backward()  # type: ignore[no-untyped-call]
-        state.num_misses += int((logits.argmax(1) != own).sum())
+        state.num_misses += int(num_misses)
     optimiser.step()
     if state.average:
         state.average.update()
@@ -84,5 +87,5 @@ def _not_finite(state: TrainingState, value: float) -> TrainingError:
     return TrainingError(
         f"step {state.step}: the loss is {value}",
         hint=f"train again with a lower learning rate, for example --lr {lr / 4:g}; "
-        f"the last good checkpoint is {state.run.checkpoint_path}",
+        f"{state.last_good}",
     )

@@ -266,8 +266,7 @@ def _refuse_flat_loss(state: TrainingState, loss: float) -> None:
     raise TrainingError(
         f"step {state.step}: the loss is still {loss:.4f}, and guessing has {chance:.4f}",
         hint="train again with another learning rate (imagetree lr finds one) or another start of "
-        f"the weights (--seed {config.seed + 1}); the last checkpoint is "
-        f"{state.run.checkpoint_path}",
+        f"the weights (--seed {config.seed + 1}); {state.last_good}",
     )
 
 
