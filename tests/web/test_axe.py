@@ -47,6 +47,10 @@ PAGES = [
     "/login",
     "/signup",
     "/reset",
+    "/forgotten",
+    "/mailing-list",
+    "/mailing-list/join?key=x",
+    "/mailing-list/leave?key=x",
     "/nowhere",
 ]
 """Addresses over the small database of conftest.py; a new page adds its own."""

@@ -54,6 +54,10 @@ HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 75
 """For which an unused connection stays; longer than nginx keeps its own, so that nginx ends it."""
 
+WORD_SECONDS = 30
+"""For a sign of life of a worker: on a busy machine its imports alone take more than uvicorn's 5,
+after which it would be killed, and the next one too."""
+
 MAX_CONNECTIONS = 512
 """Of one process, at a time."""
 
@@ -108,7 +112,7 @@ def serve(settings: Settings, listening: Listening, say: Callable[[str], None]) 
 
 
 def check_settings(settings: Settings) -> None:
-    """Whether URL and proxies can be understood.
+    """Whether URL and proxies can be understood, and what belongs together is there.
 
     Raises:
         ImagetreeError: one cannot.
@@ -132,6 +136,11 @@ def check_settings(settings: Settings) -> None:
                 f"--proxies: {each!r} is no address or network ({error})",
                 hint="name the proxy's address, as 127.0.0.1 or 10.0.0.0/8",
             ) from None
+    if settings.smtp is not None and not settings.public_url:
+        raise ImagetreeError(
+            "--smtp: the links in mail need the site's address",
+            hint="name it: --public-url https://images.example.org",
+        )
     if settings.run is not None and not settings.run.is_dir():
         raise ImagetreeError(
             f"--run: {settings.run}: there is no run", hint="train one: imagetree train"
@@ -296,6 +305,7 @@ def _config(app: object) -> uvicorn.Config:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=WORD_SECONDS,
     )
 
 

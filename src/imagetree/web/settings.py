@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from imagetree.mail.smtp import Smtp
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -24,6 +26,8 @@ class Settings:
             addresses of numbers; empty: any.
         proxies: addresses and networks of proxies that are believed who they ask for.
         ask_terms: images are downloaded by accounts alone that have accepted the terms.
+        smtp: the server that mail is given to, for which `public_url` is needed; None: none is
+            sent, and nothing is shown that would need it.
     """
 
     database: str
@@ -34,3 +38,4 @@ class Settings:
     hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     ask_terms: bool = False
+    smtp: Smtp | None = None
