@@ -26,17 +26,22 @@ NAMES = {DOG: (10, 2, 3), CHIHUAHUA: (1,), CAT: (1, 2)}
 @pytest.fixture
 def site_place(tmp_path):
     """Path of the database."""
+    draw_images(tmp_path / "classes")
+    place = tmp_path / "images.db"
+    with open_database(place, create=True) as database:
+        import_source(database, tmp_path / "classes")
+    return place
+
+
+def draw_images(root):
+    """A folder for each class of NAMES."""
     for wnid, numbers in NAMES.items():
-        folder = tmp_path / "classes" / wnid
+        folder = root / wnid
         folder.mkdir(parents=True)
         for number in numbers:
             file = io.BytesIO()
             Image.new("RGB", (16 + number, 12), (9 * number, 40, 200)).save(file, "JPEG")
             (folder / f"{wnid}_{number}.JPEG").write_bytes(file.getvalue())
-    place = tmp_path / "images.db"
-    with open_database(place, create=True) as database:
-        import_source(database, tmp_path / "classes")
-    return place
 
 
 @pytest.fixture

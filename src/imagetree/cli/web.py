@@ -25,6 +25,7 @@ def serve(
     port: NonNegativeInt = 8000,
     workers: PositiveInt = 1,
     run: Path | None = None,
+    index: Path | None = None,
     public_url: Annotated[str, Parameter(name="--public-url")] = "",
     proxies: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     ask_terms: Annotated[bool, Parameter(name="--ask-terms", negative="")] = False,
@@ -41,6 +42,8 @@ def serve(
         port: to listen at; 0 for any that is free.
         workers: processes that answer.
         run: a trained run, by which photos are recognised and whose filters are shown.
+        index: folder of an index that was made with the run (imagetree index build): the nearest of
+            an image, or of a photo, are found in it.
         public_url: where visitors find the site, as https://images.example.org: requests to other
             names are refused, and links are made for it.
         proxies: addresses or networks of proxies in front, which are believed who they ask for.
@@ -57,6 +60,7 @@ def serve(
     settings = Settings(
         str(database),
         run=run,
+        index=index,
         public_url=public_url.rstrip("/"),
         hosts=named_hosts(host),
         proxies=proxies,

@@ -31,9 +31,12 @@ from uvicorn.supervisors import Multiprocess
 
 from imagetree.database import open_database
 from imagetree.errors import ImagetreeError
+from imagetree.files import sha256_of
+from imagetree.index.store import read_info
 from imagetree.web.app import create_app
 from imagetree.web.logs import set_up_log
 from imagetree.web.metrics import Metrics
+from imagetree.web.neighbours import checkpoint_of
 from imagetree.web.signing import load_secret, secret_folder
 
 if TYPE_CHECKING:
@@ -145,6 +148,21 @@ def check_settings(settings: Settings) -> None:
         raise ImagetreeError(
             f"--run: {settings.run}: there is no run", hint="train one: imagetree train"
         )
+    if settings.index is not None:
+        _check_index(settings.index, settings.run)
+
+
+def _check_index(index: Path, run: Path | None) -> None:
+    """Whether an index was made with the run as it is now."""
+    hint = f"make one: imagetree index build {run or 'RUN'} ANOTHER-FOLDER"
+    if run is None:
+        raise ImagetreeError("--index: it needs the run that it was made with", hint="--run RUN")
+    try:
+        checkpoint = sha256_of(checkpoint_of(run))
+    except OSError as error:
+        raise ImagetreeError(f"--run: {run}: its checkpoint cannot be read ({error})") from error
+    if read_info(index).identity.checkpoint != checkpoint:
+        raise ImagetreeError(f"--index: {index}: made with another run than {run}", hint=hint)
 
 
 def named_hosts(host: str) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ class Settings:
     Args:
         database: path of a SQLite file or a PostgreSQL URL.
         run: a trained run, by which photos are recognised; None: no network is shown.
+        index: folder of an index that was made with the run, in which the nearest of an image are
+            found; None: none are looked for.
         page_size: images named on a page.
         max_body: bytes of the largest request that is read.
         public_url: where visitors find the site, as `https://images.example.org`: its links and
@@ -32,6 +34,7 @@ class Settings:
 
     database: str
     run: Path | None = None
+    index: Path | None = None
     page_size: int = 60
     max_body: int = 32 << 20
     public_url: str = ""
