@@ -163,6 +163,14 @@ def _add_own_forms(router: APIRouter, site: Site) -> None:
         said = "Your password is changed; all other sessions ended."
         return _entered(site, request, account, "/account", flash=said)
 
+    @router.post("/account/email", include_in_schema=False)
+    def email(request: Request, form: _Form, user: _OwnUser) -> Response:
+        def change(origin: Origin) -> None:
+            users.check_own_password(site.database, user.id, _text(form, "old"))
+            users.set_email(site.database, user.id, _text(form, "email"), origin)
+
+        return _changed(site, request, user, change)
+
     @router.post("/account/delete", include_in_schema=False)
     def delete(request: Request, form: _Form, user: _OwnUser) -> Response:
         def change(origin: Origin) -> None:

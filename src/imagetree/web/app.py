@@ -132,6 +132,7 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
     templates.env.globals.update(
         csrf=forms.csrf, static_url=caching.static_url, has_mail=settings.smtp is not None
     )
+    templates.env.globals.update(has_run=settings.run is not None)
     thumbnails = Thumbnails(database)
     users = AccountUsers(database)
     gate = TermsGate(database, users) if settings.ask_terms else OpenGate()

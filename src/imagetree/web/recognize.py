@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from imagetree.accounts.limits import PHOTOS
 from imagetree.errors import DatabaseError, ImagetreeError
 from imagetree.web import access, content, uploads
+from imagetree.web.common import Number, get_puzzle
 from imagetree.web.content import named
 from imagetree.web.forms import checked_form
 from imagetree.web.images import find_image
@@ -120,6 +121,7 @@ def create_router(site: Site) -> APIRouter:
         add_form(router, site, holder, kind)
     if holder is not None:
         _add_seen(router, site, holder)
+        _add_puzzles(router, site, holder)
     return router
 
 
@@ -182,6 +184,47 @@ def _add_seen(router: APIRouter, site: Site, holder: Holder) -> None:
     @router.get("/image/{key:image}/seen", include_in_schema=False)
     async def page(request: Request, key: str) -> Response:
         return site.page(request, "image_seen.html", await ask(request, key))
+
+
+def _add_puzzles(router: APIRouter, site: Site, holder: Holder) -> None:
+    async def ask(request: Request, number: int) -> dict[str, Any]:
+        with holder.admitted():
+            return await run_slowly(request, _say, site, holder, number)
+
+    @router.get("/common/{number}/says.json", responses=_SEEN)
+    async def twin(request: Request, number: Number) -> dict[str, Any]:
+        """What the site's own run says of a puzzle: of each image, and of what they share."""
+        return await ask(request, number)
+
+    @router.get("/common/{number}/says", include_in_schema=False)
+    async def page(request: Request, number: Number) -> Response:
+        return site.page(request, "common_says.html", await ask(request, number))
+
+
+def _say(site: Site, holder: Holder, number: int) -> dict[str, Any]:
+    """What the network says of the images of a puzzle."""
+    from imagetree.recognition.concept import common_concepts
+    from imagetree.recognition.recognizer import ImageBytes
+
+    found, files = get_puzzle(site.database, number), {}
+    for position, image in enumerate(found.images, 1):
+        with suppress(DatabaseError):  # one that cannot be read is left out
+            files[f"/common/{number}/{position}"] = site.thumbnails.read(image)
+    if not files:
+        raise HTTPException(404, "the images of this puzzle cannot be read")
+    with holder.recognizer() as recognizer:
+        probabilities, bad = recognizer.probabilities(ImageBytes(files))
+        wnids = recognizer.wnids
+    good = [index for index in range(len(files)) if index not in bad]
+    if not good:
+        raise HTTPException(404, "the images of this puzzle cannot be read")
+    paths = list(files)
+    said = [
+        named(wnids[int(row.argmax())]) | {"image": paths[index], "probability": float(row.max())}
+        for index, row in zip(good, probabilities[good], strict=True)
+    ]
+    shared = common_concepts(probabilities[good], wnids, SHARE)
+    return {"number": number, "said": said, "common": shared, "share": SHARE}
 
 
 def _see(site: Site, holder: Holder, key: str) -> dict[str, Any]:
