@@ -41,6 +41,7 @@ PAGES = [
     "/coolstuff/stack",
     "/coolstuff/recognize",
     "/coolstuff/common",
+    "/coolstuff/neighbours",
     "/coolstuff/alexnet/single_gpu",
     "/coolstuff/alexnet/single_gpu/conv1",
     "/terms",
