@@ -20,6 +20,7 @@ FLOORS = (
     "migrations",
     "database",
     "accounts",
+    "mail",
     "curation",
     "export",
     "challenge",

@@ -115,6 +115,7 @@ def test_forms_need_their_token(client) -> None:
         "/signup",
         "/logout",
         "/account/password",
+        "/account/email",
         "/account/token",
         "/account/revoke",
         "/account/delete",
@@ -137,6 +138,27 @@ def test_a_new_password_ends_other_sessions(client, app) -> None:
         assert elsewhere.get("/account").status_code == 303
     assert client.get("/account").status_code == 200
     assert post(client, "/login", name="Ada", password=PASSWORD).status_code == 400
+
+
+def test_an_address_is_changed_by_who_has_the_password(client, store) -> None:
+    """To one that nobody has; a link that was mailed to the old one ends."""
+    users.sign_up(store, users.Signup("Bob", PASSWORD, "bob@example.org"), Origin("Bob"))
+    enter(client, email="ada@example.org")
+    account = users.find_account(store, "Ada")
+    key = keys.make_reset(store, account, Origin("by mail"))
+    for fields in (
+        {"old": OTHER, "email": "new@example.org"},
+        {"old": PASSWORD, "email": "BOB@example.org"},
+        {"old": PASSWORD, "email": "new@example.org\nBcc: eve@example.org"},
+    ):
+        assert post(client, "/account/email", **fields).status_code == 400
+    assert users.find_account(store, "Ada").email == "ada@example.org"
+    changed = post(client, "/account/email", old=PASSWORD, email=" New@example.org")
+    assert changed.status_code == 303
+    assert users.find_account(store, "Ada").email == "new@example.org"
+    assert keys.find_by_key(store, key, keys.RESET, utc()) is None
+    assert post(client, "/account/email", old=PASSWORD, email="").status_code == 303
+    assert users.find_account(store, "Ada").email is None
 
 
 def test_sessions_are_listed_and_ended(client, app) -> None:

@@ -20,6 +20,8 @@ from imagetree.database.queries import count_images
 from imagetree.web.app import create_app
 from imagetree.web.settings import Settings
 
+from .conftest import NO_MAIL
+
 DOG, READ_WRITE_HEAD, O_HARA = "n02084071", "n04058721", "n11212988"
 SECRET = "the-secret-of-another-file"
 NAMES = {
@@ -94,7 +96,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def app(folder):
-    return create_app(Settings(str(folder / "images.db")))
+    return create_app(Settings(str(folder / "images.db"), smtp=NO_MAIL))
 
 
 @pytest.fixture(scope="module")

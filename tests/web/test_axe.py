@@ -41,12 +41,17 @@ PAGES = [
     "/coolstuff/stack",
     "/coolstuff/recognize",
     "/coolstuff/common",
+    "/coolstuff/neighbours",
     "/coolstuff/alexnet/single_gpu",
     "/coolstuff/alexnet/single_gpu/conv1",
     "/terms",
     "/login",
     "/signup",
     "/reset",
+    "/forgotten",
+    "/mailing-list",
+    "/mailing-list/join?key=x",
+    "/mailing-list/leave?key=x",
     "/nowhere",
 ]
 """Addresses over the small database of conftest.py; a new page adds its own."""

@@ -15,6 +15,7 @@ from imagetree.database.journal import set_aside
 from imagetree.database.news import post_news
 
 from .acting import ADA, Acting
+from .conftest import NO_MAIL
 from .test_axe import CAT, CHIHUAHUA, DOG, axe, run_axe
 
 __all__ = ["axe"]  # a fixture
@@ -43,7 +44,7 @@ def desk(site_place):
         remove_images(database, [f"{DOG}_3"], "owner asked")
         hide_synset(database, CHIHUAHUA, "for a test")
         post_news(database, "Fall release", "It is there.", "Ada")
-    app = create_app(Settings(str(site_place)))
+    app = create_app(Settings(str(site_place), smtp=NO_MAIL))
     app.state.site.users = Acting(ADA)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)

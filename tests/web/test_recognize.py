@@ -130,6 +130,22 @@ def test_what_the_network_says_of_an_image_of_the_database(own, site_place) -> N
     assert own.get("/image/n02084071_10/seen.json").status_code == 404
 
 
+def test_what_the_network_says_of_a_puzzle(own) -> None:
+    """Once it is answered: of each image, and of what they share."""
+    assert "/common/1/says" not in own.get("/common/1").text
+    assert 'href="/common/1/says"' in own.get("/common/1?reveal=true").text
+    found = own.get("/common/1/says.json").json()
+    images = own.get("/common/1.json").json()["images"]
+    assert [each["image"] for each in found["said"]] == images
+    assert {each["wnid"] for each in found["said"]} <= set(WNIDS)
+    assert all(0.5 <= each["probability"] <= 1 for each in found["said"])
+    page = own.get("/common/1/says").text
+    assert page.count('<img src="/common/1/') == len(images)
+    assert own.get("/common/0/says.json").status_code == 422
+
+
 def test_without_a_network_nothing_is_said(client) -> None:
+    assert "/says" not in client.get("/common/1?reveal=true").text
+    assert client.get("/common/1/says").status_code == 404
     assert "seen" not in client.get("/image/n02084071_10").text
     assert client.get("/image/n02084071_10/seen").status_code == 404

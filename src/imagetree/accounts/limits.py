@@ -40,6 +40,10 @@ PHOTOS = Limit("photos", 120, 60 * 60)
 VOTES = Limit("pages of votes", 600, 60 * 60)
 ENTRIES = Limit("entries", 60, 60 * 60)
 """Refused ones too, which a leaderboard's own limit does not count."""
+MAILS_FROM_ADDRESS = Limit("mails asked for from here", 20, 60 * 60)
+MAILS_TO_ADDRESS = Limit("mails to this address", 5, 60 * 60)
+MAILS = Limit("mails from this site", 500, 60 * 60)
+"""That strangers ask for, all together: announcements are not limited."""
 
 
 class TooMany(AccountError):

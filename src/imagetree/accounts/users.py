@@ -177,6 +177,23 @@ def set_password(database: Database, account_id: int, password: str, origin: Ori
         note_action(connection, origin, "password changed", account_id)
 
 
+def set_email(database: Database, account_id: int, text: str, origin: Origin) -> None:
+    """Give an account another address of e-mail, or none; links that were mailed before end.
+
+    Raises:
+        AccountError: it is no address, or another account has it.
+    """
+    email = words.check_email(text)
+    with database.writing() as connection:
+        others = (_COLUMNS.email == email) & (_COLUMNS.id != account_id)
+        if email and connection.scalar(select(_COLUMNS.id).where(others)):
+            raise AccountError("this address is taken (expected another)")
+        here = update(accounts).where(_COLUMNS.id == account_id)
+        connection.execute(here.values(email=email))
+        _drop_keys(connection, account_id, ("reset",))
+        note_action(connection, origin, "e-mail changed", account_id)
+
+
 def set_role(database: Database, account_id: int, role: str, origin: Origin) -> Account:
     """Give an account another role; its sessions end, so that no old one has rights it lost.
 

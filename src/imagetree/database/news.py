@@ -6,7 +6,7 @@ One that is withdrawn keeps its row: its number leads nowhere else, and who asks
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import insert, select, update
 
@@ -64,18 +64,59 @@ def fault_of_news(title: str, text: str) -> str:
     return ""
 
 
+class Draft(NamedTuple):
+    """What is to be announced.
+
+    Args:
+        title: a line.
+        text: plain; a blank line parts paragraphs.
+        author: name of the curator.
+        uuid: its permanent name, so that what is sent twice is announced once; empty for a new one.
+    """
+
+    title: str
+    text: str
+    author: str
+    uuid: str = ""
+
+
 def post_news(database: Database, title: str, text: str, author: str) -> NewsRow:
     """Announce something.
 
     Raises:
         DatabaseError: title or text cannot be stored; see `fault_of_news`.
     """
-    values = _checked(title, text)
+    with database.writing() as connection:
+        return add_news(connection, Draft(title, text, author))[0]
+
+
+def add_news(connection: Connection, draft: Draft) -> tuple[NewsRow, bool]:
+    """Announce something in a transaction that writes alone.
+
+    Returns:
+        The announcement, and whether it is a new one: an earlier one of the same name is given back
+        as it is.
+
+    Raises:
+        DatabaseError: title or text cannot be stored; see `fault_of_news`.
+    """
+    values = _checked(draft.title, draft.text)
+    uuid = _as_uuid(draft.uuid)
+    there = connection.execute(select(schema.news).where(_NEWS.uuid == uuid)).one_or_none()
+    if there is not None:
+        return NewsRow(*there), False
     now = utc_now()
-    values |= {"uuid": str(uuid4()), "author": author, "posted_at": now, "updated_at": now}
-    with database.writing(alone=False) as connection:
-        key = connection.execute(insert(schema.news).values(values)).inserted_primary_key
-        return _get(connection, int(key[0]) if key else 0)
+    values |= {"uuid": uuid, "author": draft.author, "posted_at": now, "updated_at": now}
+    key = connection.execute(insert(schema.news).values(values)).inserted_primary_key
+    return _get(connection, int(key[0]) if key else 0), True
+
+
+def _as_uuid(text: str) -> str:
+    """A name as it is stored; a new one for what is none."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return str(uuid4())
 
 
 def correct_news(database: Database, number: int, title: str, text: str) -> NewsRow:

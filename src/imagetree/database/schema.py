@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest step of `imagetree.migrations`, which these tables are."""
 FORMAT = "imagetree database"
 
@@ -310,6 +311,31 @@ account_log = Table(  # what was done to accounts, by whom; rows are never chang
     Column("who", String, nullable=False),
     Column("action", String, nullable=False),
     Column("address", String, nullable=False),
+)
+
+subscribers = Table(  # of the mailing list
+    "subscribers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("email", String, nullable=False, unique=True),
+    Column("nonce", String, nullable=False),  # links that name another are used up
+    Column("asked_at", String, nullable=False),
+    Column("joined_at", String),  # NULL until the address is confirmed
+)
+
+outbox = Table(  # mail that is to be sent; a row is deleted once its mail is sent or given up
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("purpose", String, nullable=False),  # a Purpose
+    Column("email", String),  # NULL for an announcement
+    Column("subscriber_id", Integer, ForeignKey("subscribers.id", ondelete="CASCADE"), index=True),
+    Column("news_id", Integer, ForeignKey("news.id")),
+    Column("made_at", Double, nullable=False),  # seconds since 1970 UTC
+    Column("tries", Integer, nullable=False),
+    Column("next_at", Double, nullable=False),  # not before this time
+    UniqueConstraint("news_id", "subscriber_id"),
+    Index("ix_outbox_purpose_next_at", "purpose", "next_at"),
 )
 
 

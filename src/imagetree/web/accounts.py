@@ -88,7 +88,7 @@ def _add_entrance(router: APIRouter, site: Site) -> None:
             account = users.log_in(site.database, name, _text(form, "password"), origin)
         except AccountError as error:
             values = {"next": following, "fault": error.message, "name": name}
-            return _refused(site, request, "accounts_login.html", values, error)
+            return refused(site, request, "accounts_login.html", values, error)
         return _entered(site, request, account, following)
 
     @router.get("/signup", include_in_schema=False)
@@ -106,7 +106,7 @@ def _add_entrance(router: APIRouter, site: Site) -> None:
             account = users.sign_up(site.database, asked, access.origin_of(request, name))
         except AccountError as error:
             values = {"fault": error.message, "name": name, "email": email}
-            return _refused(site, request, "accounts_signup.html", values, error)
+            return refused(site, request, "accounts_signup.html", values, error)
         return _entered(site, request, account, "/account")
 
     @router.post("/logout", include_in_schema=False)
@@ -163,6 +163,14 @@ def _add_own_forms(router: APIRouter, site: Site) -> None:
         said = "Your password is changed; all other sessions ended."
         return _entered(site, request, account, "/account", flash=said)
 
+    @router.post("/account/email", include_in_schema=False)
+    def email(request: Request, form: _Form, user: _OwnUser) -> Response:
+        def change(origin: Origin) -> None:
+            users.check_own_password(site.database, user.id, _text(form, "old"))
+            users.set_email(site.database, user.id, _text(form, "email"), origin)
+
+        return _changed(site, request, user, change)
+
     @router.post("/account/delete", include_in_schema=False)
     def delete(request: Request, form: _Form, user: _OwnUser) -> Response:
         def change(origin: Origin) -> None:
@@ -208,7 +216,7 @@ def _changed(
         change(access.origin_of(request, user.name))
     except AccountError as error:
         values = {**_own(site, user, None), "fault": error.message, "token": ""}
-        return _refused(site, request, "accounts_own.html", values, error)
+        return refused(site, request, "accounts_own.html", values, error)
     return site.redirect(request, "/account", flash="It is done.")
 
 
@@ -227,7 +235,7 @@ def _add_reset(router: APIRouter, site: Site) -> None:
             keys.use_reset(site.database, key, _text(form, "password"), origin)
         except AccountError as error:
             values = {"key": key, "fault": error.message}
-            return _refused(site, request, "accounts_reset.html", values, error)
+            return refused(site, request, "accounts_reset.html", values, error)
         return site.redirect(request, "/login", flash="Your password is set: log in with it.")
 
 
@@ -280,9 +288,10 @@ def _entered(
     return answer
 
 
-def _refused(
+def refused(
     site: Site, request: Request, template: str, values: dict[str, Any], error: AccountError
 ) -> Response:
+    """A form again, and what was wrong with what it was sent with."""
     if isinstance(error, TooMany):
         answer = site.page(request, template, values, 429)
         answer.headers["Retry-After"] = str(error.seconds)

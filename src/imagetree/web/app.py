@@ -21,6 +21,7 @@ from imagetree.database import open_database
 from imagetree.database.closure import ROOT
 from imagetree.database.figures import categories, synset_figures
 from imagetree.errors import DatabaseError
+from imagetree.mail.sender import Postmark, Sender
 from imagetree.web import (
     accounts,
     api,
@@ -34,6 +35,8 @@ from imagetree.web import (
     forms,
     images,
     layers,
+    mailing,
+    neighbours,
     news,
     operation,
     pages,
@@ -49,6 +52,7 @@ from imagetree.web.heads import Heads, methods_of
 from imagetree.web.metrics import Metrics
 from imagetree.web.recording import FromProxies, Recorder
 from imagetree.web.security import Guard
+from imagetree.web.signing import load_secret, secret_folder
 from imagetree.web.site import Site
 from imagetree.web.threads import limit_threads
 from imagetree.web.thumbnails import Thumbnails
@@ -76,9 +80,11 @@ AREAS = (
     coolstuff,
     layers,
     recognize,
+    neighbours,
     votes,
     curate,
     news,
+    mailing,
     api,
     operation,
 )
@@ -109,7 +115,11 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
         limit_threads(app)
         await anyio.to_thread.run_sync(_warm_up, database)
         writing = asyncio.create_task(_write_metrics(metrics))
+        if site.sender is not None:
+            site.sender.start()
         yield
+        if site.sender is not None:
+            await anyio.to_thread.run_sync(site.sender.stop)
         writing.cancel()
         with suppress(asyncio.CancelledError):
             await writing
@@ -119,11 +129,15 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
     app = FastAPI(title="imagetree", lifespan=lifespan, docs_url=None, redoc_url=None)
     templates = Jinja2Templates(_HERE / "templates")
     templates.env.auto_reload = False  # not looked at again for each page
-    templates.env.globals.update(csrf=forms.csrf, static_url=caching.static_url)
+    templates.env.globals.update(
+        csrf=forms.csrf, static_url=caching.static_url, has_mail=settings.smtp is not None
+    )
+    templates.env.globals.update(has_run=settings.run is not None)
     thumbnails = Thumbnails(database)
     users = AccountUsers(database)
     gate = TermsGate(database, users) if settings.ask_terms else OpenGate()
-    site = Site(database, templates, settings, users, gate, thumbnails)
+    sender = _sender(database, settings)
+    site = Site(database, templates, settings, users, gate, thumbnails, sender)
     app.state.site = site
     app.state.metrics = metrics
     app.state.pages = caching.Pages()
@@ -136,6 +150,13 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
     _add_refusals(app, site)
     _add_layers(app, settings, metrics)
     return app
+
+
+def _sender(database: Database, settings: Settings) -> Sender | None:
+    if settings.smtp is None:
+        return None
+    secret = load_secret(secret_folder(database))
+    return Sender(database, Postmark(settings.smtp, settings.public_url, secret))
 
 
 def _warm_up(database: Database) -> None:

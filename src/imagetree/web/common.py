@@ -37,7 +37,9 @@ Number = Annotated[int, Path(ge=1, le=999_999_999)]
 _LEAST_IMAGES = 3  # a synset with fewer is not asked for
 _NAMED_BY = {MatchKind.WNID, MatchKind.WNID31, MatchKind.EXACT, MatchKind.PLURAL}
 _VERDICTS = ("right", "above", "below", "far")  # the best first
-_NONE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such puzzle"}}
+NONE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such puzzle"}}
+"""Of puzzles, for the OpenAPI."""
+
 _Guess = Annotated[str, Query(max_length=200, description="a word, or a wnid")]
 _Reveal = Annotated[bool, Query(description="tell the answer")]
 
@@ -64,20 +66,20 @@ def create_router(site: Site) -> APIRouter:
     def begin() -> Response:
         return RedirectResponse(f"/common/{today()}", 302)
 
-    @router.get("/common/{number}.json", responses=_NONE)
+    @router.get("/common/{number}.json", responses=NONE)
     def twin(number: Number, guess: _Guess = "", reveal: _Reveal = False) -> dict[str, Any]:
         """A puzzle, and what is to be said of a guess."""
-        return played(_get(site.database, number), guess, reveal=reveal)
+        return played(get_puzzle(site.database, number), guess, reveal=reveal)
 
     @router.get("/common/{number}", include_in_schema=False)
     def page(
         request: Request, number: Number, guess: _Guess = "", reveal: _Reveal = False
     ) -> Response:
         unless_changed(site, request)
-        values = played(_get(site.database, number), guess, reveal=reveal)
+        values = played(get_puzzle(site.database, number), guess, reveal=reveal)
         return site.page(request, "common.html", values)
 
-    @router.get("/common/{number}/{position}", response_class=Response, responses=JPEG)
+    @router.get("/common/{number}/{position:int}", response_class=Response, responses=JPEG)
     async def image(request: Request, number: Number, position: int) -> Response:
         """An image of a puzzle, whose address does not tell the answer."""
         return await run_aside(request, _send, site, request, number, position)
@@ -86,7 +88,7 @@ def create_router(site: Site) -> APIRouter:
 
 
 def _send(site: Site, request: Request, number: int, position: int) -> Response:
-    images = _get(site.database, number).images
+    images = get_puzzle(site.database, number).images
     if not 1 <= position <= len(images):
         raise HTTPException(404, "the puzzle has no such image")
     return send_image(site, request, images[position - 1], "thumb", "")
@@ -192,7 +194,12 @@ def _answer(found: Puzzle) -> dict[str, Any]:
     }
 
 
-def _get(database: Database, number: int) -> Puzzle:
+def get_puzzle(database: Database, number: int) -> Puzzle:
+    """The puzzle of a number.
+
+    Raises:
+        HTTPException: there is none.
+    """
     found = puzzle(database, number)
     if found is None:
         raise HTTPException(404, "no synset has images enough to be guessed from")

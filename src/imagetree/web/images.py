@@ -100,6 +100,7 @@ def describe(site: Site, image: ImageRow) -> dict[str, Any]:
         "view": shown["thumb"].replace("/thumb?", "/view?"),
         "file": f"{shown['path']}/file",
         "seen": f"{shown['path']}/seen" if site.settings.run is not None else None,
+        "neighbours": f"{shown['path']}/neighbours" if site.settings.index is not None else None,
         "position": place.position,
         "total": place.total,
         "previous": beside.get(key_of(place.previous)) if place.previous else None,

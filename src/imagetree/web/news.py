@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from starlette.datastructures import FormData
 
+from imagetree.accounts.clock import utc
 from imagetree.database import news
+from imagetree.database.news import Draft
+from imagetree.mail import outbox, subscribers
 from imagetree.web.forms import checked_form
 from imagetree.web.site import User, require_curator
 
@@ -144,11 +148,15 @@ def _add_twins(router: APIRouter, site: Site) -> None:
 def _add_pages(router: APIRouter, site: Site) -> None:
     @router.get("/news", include_in_schema=False)
     def page(request: Request, before: _Before = None) -> Response:
-        return site.page(request, "news_list.html", _page(site.database, before) | _EMPTY)
+        values = _page(site.database, before) | _EMPTY | _form(site)
+        return site.page(request, "news_list.html", values)
 
     @router.get("/news/{number}", include_in_schema=False)
     def one(request: Request, number: _Number) -> Response:
-        return site.page(request, "news_one.html", {"each": _shown(site.database, number)})
+        values = {"each": _shown(site.database, number), "num_waiting": 0}
+        if site.sender is not None:
+            values["num_waiting"] = outbox.count_waiting(site.database, number)
+        return site.page(request, "news_one.html", values)
 
     @router.get("/news/{number}/correct", include_in_schema=False)
     def correct(request: Request, number: _Number, user: _Curator) -> Response:
@@ -166,9 +174,10 @@ def _add_forms(router: APIRouter, site: Site) -> None:
     def post(request: Request, user: _Curator, form: _Form) -> Response:
         sent = _sent(form)
         if sent["fault"]:
-            values = _page(site.database, None) | sent
+            values = _page(site.database, None) | sent | _form(site)
             return site.page(request, "news_list.html", values, 422)
-        row = news.post_news(site.database, sent["title"], sent["text"], user.name)
+        draft = Draft(sent["title"], sent["text"], user.name, str(form.get("uuid", "")))
+        row = _announce(site, draft)
         return site.redirect(request, f"/news/{row.id}", flash="Announced")
 
     @router.post("/news/{number}/correct", include_in_schema=False)
@@ -184,6 +193,26 @@ def _add_forms(router: APIRouter, site: Site) -> None:
         _shown(site.database, number)
         news.withdraw_news(site.database, number)
         return site.redirect(request, "/news", flash="Withdrawn")
+
+
+def _form(site: Site) -> dict[str, Any]:
+    """What the form has besides its fields.
+
+    Returns:
+        `uuid`: the name of what it will announce, be it sent once or twice; and `num_members`, to
+        whom it goes by mail, None where no mail is sent.
+    """
+    num_members = subscribers.count_members(site.database) if site.sender else None
+    return {"uuid": str(uuid4()), "num_members": num_members}
+
+
+def _announce(site: Site, draft: Draft) -> NewsRow:
+    if site.sender is None:
+        with site.database.writing() as connection:
+            return news.add_news(connection, draft)[0]
+    row = outbox.announce(site.database, draft, utc())
+    site.sender.wake()
+    return row
 
 
 def _sent(form: FormData) -> dict[str, str]:

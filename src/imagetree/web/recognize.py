@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from starlette.datastructures import FormData, UploadFile
@@ -13,6 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from imagetree.accounts.limits import PHOTOS
 from imagetree.errors import DatabaseError, ImagetreeError
 from imagetree.web import access, content, uploads
+from imagetree.web.common import Number, get_puzzle
 from imagetree.web.content import named
 from imagetree.web.forms import checked_form
 from imagetree.web.images import find_image
@@ -20,7 +21,7 @@ from imagetree.web.threads import run_slowly
 from imagetree.web.thumbnails import path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from imagetree.recognition.recognizer import Recognizer
@@ -41,6 +42,20 @@ _SEEN: dict[int | str, dict[str, Any]] = {
     503: {"description": "Others are being served"},
 }
 _TEMPLATE = "coolstuff_recognize.html"
+
+
+class Kind(NamedTuple):
+    """What photos are asked.
+
+    Args:
+        name: of the page.
+        most: photos at a time.
+        work: what is found in the bytes that were sent, for the page.
+    """
+
+    name: str
+    most: int
+    work: Callable[[Holder, list[bytes]], dict[str, Any]]
 
 
 class Holder:
@@ -102,10 +117,11 @@ def create_router(site: Site) -> APIRouter:
     router = APIRouter()
     holder = None if site.settings.run is None else holder_of(site.settings.run)
     _add_photos(router)
-    for kind in ("recognize", "common"):
-        _add_form(router, site, holder, kind)
+    for kind in (Kind("recognize", 1, _recognize), Kind("common", MAX_PHOTOS, _find_common)):
+        add_form(router, site, holder, kind)
     if holder is not None:
         _add_seen(router, site, holder)
+        _add_puzzles(router, site, holder)
     return router
 
 
@@ -120,30 +136,36 @@ def _add_photos(router: APIRouter) -> None:
         return Response(place.read_bytes(), media_type="image/jpeg", headers=headers)
 
 
-def _add_form(router: APIRouter, site: Site, holder: Holder | None, kind: str) -> None:
-    shown = {"kind": kind, "has_run": holder is not None, "max_photos": MAX_PHOTOS}
+def add_form(router: APIRouter, site: Site, holder: Holder | None, kind: Kind) -> None:
+    """The page of a form to which photos are sent, and its answers.
 
-    @router.get(f"/coolstuff/{kind}", include_in_schema=False)
+    Args:
+        router: that gets the page.
+        site: of the page.
+        holder: of the network that looks at the photos; None where there is none.
+        kind: what the photos are asked.
+    """
+    shown = {"kind": kind.name, "is_there": holder is not None, "max_photos": kind.most}
+
+    @router.get(f"/coolstuff/{kind.name}", include_in_schema=False)
     def form(request: Request) -> Response:
         return site.page(request, _TEMPLATE, shown)
 
     limit = Depends(access.limited(PHOTOS))
 
-    @router.post(f"/coolstuff/{kind}", include_in_schema=False, dependencies=[limit])
+    @router.post(f"/coolstuff/{kind.name}", include_in_schema=False, dependencies=[limit])
     async def answer(
         request: Request, sent: Annotated[FormData, Depends(checked_form)]
     ) -> Response:
         if holder is None:
-            raise HTTPException(404, "this site was started without a trained network")
+            raise HTTPException(404, "this site was started without what this needs")
         files = [each for each in sent.getlist("photo") if isinstance(each, UploadFile)]
-        most = 1 if kind == "recognize" else MAX_PHOTOS
         try:
-            if not 1 <= len(files) <= most:
-                raise DatabaseError(f"{len(files)} photos were sent (expected 1 to {most})")
+            if not 1 <= len(files) <= kind.most:
+                raise DatabaseError(f"{len(files)} photos were sent (expected 1 to {kind.most})")
             with holder.admitted():
                 data = [await each.read(uploads.MAX_BYTES + 1) for each in files]
-                work = _recognize if kind == "recognize" else _find_common
-                values = await run_slowly(request, work, holder, data)
+                values = await run_slowly(request, kind.work, holder, data)
         except DatabaseError as error:
             return site.page(request, _TEMPLATE, {**shown, "fault": error.message}, 400)
         return site.page(request, _TEMPLATE, {**shown, **values})
@@ -164,6 +186,47 @@ def _add_seen(router: APIRouter, site: Site, holder: Holder) -> None:
         return site.page(request, "image_seen.html", await ask(request, key))
 
 
+def _add_puzzles(router: APIRouter, site: Site, holder: Holder) -> None:
+    async def ask(request: Request, number: int) -> dict[str, Any]:
+        with holder.admitted():
+            return await run_slowly(request, _say, site, holder, number)
+
+    @router.get("/common/{number}/says.json", responses=_SEEN)
+    async def twin(request: Request, number: Number) -> dict[str, Any]:
+        """What the site's own run says of a puzzle: of each image, and of what they share."""
+        return await ask(request, number)
+
+    @router.get("/common/{number}/says", include_in_schema=False)
+    async def page(request: Request, number: Number) -> Response:
+        return site.page(request, "common_says.html", await ask(request, number))
+
+
+def _say(site: Site, holder: Holder, number: int) -> dict[str, Any]:
+    """What the network says of the images of a puzzle."""
+    from imagetree.recognition.concept import common_concepts
+    from imagetree.recognition.recognizer import ImageBytes
+
+    found, files = get_puzzle(site.database, number), {}
+    for position, image in enumerate(found.images, 1):
+        with suppress(DatabaseError):  # one that cannot be read is left out
+            files[f"/common/{number}/{position}"] = site.thumbnails.read(image)
+    if not files:
+        raise HTTPException(404, "the images of this puzzle cannot be read")
+    with holder.recognizer() as recognizer:
+        probabilities, bad = recognizer.probabilities(ImageBytes(files))
+        wnids = recognizer.wnids
+    good = [index for index in range(len(files)) if index not in bad]
+    if not good:
+        raise HTTPException(404, "the images of this puzzle cannot be read")
+    paths = list(files)
+    said = [
+        named(wnids[int(row.argmax())]) | {"image": paths[index], "probability": float(row.max())}
+        for index, row in zip(good, probabilities[good], strict=True)
+    ]
+    shared = common_concepts(probabilities[good], wnids, SHARE)
+    return {"number": number, "said": said, "common": shared, "share": SHARE}
+
+
 def _see(site: Site, holder: Holder, key: str) -> dict[str, Any]:
     """What the network says of an image of the database."""
     from imagetree.recognition.recognizer import ImageBytes
@@ -180,14 +243,15 @@ def _see(site: Site, holder: Holder, key: str) -> dict[str, Any]:
         raise HTTPException(404, "this image cannot be read") from error
 
 
-def _kept(data: list[bytes]) -> list[Path]:
+def keep_photos(data: list[bytes]) -> list[Path]:
     """Photos as they are shown, once all of them are found to be photos."""
     plain = [uploads.make_plain(each) for each in data]
     found = [uploads.kept(uploads.keep(each)) for each in plain]
     return [place for place in found if place is not None]
 
 
-def _address(place: Path) -> str:
+def address_of(place: Path) -> str:
+    """Where a photo that is kept is shown."""
     return f"/coolstuff/photo/{place.stem}"
 
 
@@ -195,9 +259,9 @@ def _recognize(holder: Holder, data: list[bytes]) -> dict[str, Any]:
     """The likeliest classes of a photo, the hedged answer, and where the answer lies."""
     from imagetree.recognition.recognizer import ImageFiles
 
-    places = _kept(data)
+    places = keep_photos(data)
     with holder.recognizer() as recognizer:
-        return {"photo": _address(places[0]), **_answer(recognizer, ImageFiles(places))}
+        return {"photo": address_of(places[0]), **_answer(recognizer, ImageFiles(places))}
 
 
 def _answer(recognizer: Recognizer, images: Images) -> dict[str, Any]:
@@ -213,7 +277,7 @@ def _answer(recognizer: Recognizer, images: Images) -> dict[str, Any]:
     if found.reason is not None:
         raise DatabaseError("the photo cannot be read")
     return {
-        "overlay": _address(_where(recognizer, images, found.guesses[0].wnid)),
+        "overlay": address_of(_where(recognizer, images, found.guesses[0].wnid)),
         "guesses": found.guesses,
         "way_down": content.ways(found.guesses[0].wnid)[0],
         "hedged": found.hedged.answer if found.hedged else None,
@@ -245,8 +309,8 @@ def _find_common(holder: Holder, data: list[bytes]) -> dict[str, Any]:
     from imagetree.recognition.concept import common_concepts
     from imagetree.recognition.recognizer import ImageFiles
 
-    places = _kept(data)
+    places = keep_photos(data)
     with holder.recognizer() as recognizer:
         probabilities, _ = recognizer.probabilities(ImageFiles(places))
         found = common_concepts(probabilities, recognizer.wnids, SHARE)
-    return {"photos": [_address(place) for place in places], "common": found, "share": SHARE}
+    return {"photos": [address_of(place) for place in places], "common": found, "share": SHARE}

@@ -31,9 +31,12 @@ from uvicorn.supervisors import Multiprocess
 
 from imagetree.database import open_database
 from imagetree.errors import ImagetreeError
+from imagetree.files import sha256_of
+from imagetree.index.store import read_info
 from imagetree.web.app import create_app
 from imagetree.web.logs import set_up_log
 from imagetree.web.metrics import Metrics
+from imagetree.web.neighbours import checkpoint_of
 from imagetree.web.signing import load_secret, secret_folder
 
 if TYPE_CHECKING:
@@ -53,6 +56,10 @@ HEAD_SECONDS = 10.0
 
 KEEP_ALIVE_SECONDS = 75
 """For which an unused connection stays; longer than nginx keeps its own, so that nginx ends it."""
+
+WORD_SECONDS = 30
+"""For a sign of life of a worker: on a busy machine its imports alone take more than uvicorn's 5,
+after which it would be killed, and the next one too."""
 
 MAX_CONNECTIONS = 512
 """Of one process, at a time."""
@@ -108,7 +115,7 @@ def serve(settings: Settings, listening: Listening, say: Callable[[str], None]) 
 
 
 def check_settings(settings: Settings) -> None:
-    """Whether URL and proxies can be understood.
+    """Whether URL and proxies can be understood, and what belongs together is there.
 
     Raises:
         ImagetreeError: one cannot.
@@ -132,10 +139,30 @@ def check_settings(settings: Settings) -> None:
                 f"--proxies: {each!r} is no address or network ({error})",
                 hint="name the proxy's address, as 127.0.0.1 or 10.0.0.0/8",
             ) from None
+    if settings.smtp is not None and not settings.public_url:
+        raise ImagetreeError(
+            "--smtp: the links in mail need the site's address",
+            hint="name it: --public-url https://images.example.org",
+        )
     if settings.run is not None and not settings.run.is_dir():
         raise ImagetreeError(
             f"--run: {settings.run}: there is no run", hint="train one: imagetree train"
         )
+    if settings.index is not None:
+        _check_index(settings.index, settings.run)
+
+
+def _check_index(index: Path, run: Path | None) -> None:
+    """Whether an index was made with the run as it is now."""
+    hint = f"make one: imagetree index build {run or 'RUN'} ANOTHER-FOLDER"
+    if run is None:
+        raise ImagetreeError("--index: it needs the run that it was made with", hint="--run RUN")
+    try:
+        checkpoint = sha256_of(checkpoint_of(run))
+    except OSError as error:
+        raise ImagetreeError(f"--run: {run}: its checkpoint cannot be read ({error})") from error
+    if read_info(index).identity.checkpoint != checkpoint:
+        raise ImagetreeError(f"--index: {index}: made with another run than {run}", hint=hint)
 
 
 def named_hosts(host: str) -> tuple[str, ...]:
@@ -296,6 +323,7 @@ def _config(app: object) -> uvicorn.Config:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=WORD_SECONDS,
     )
 
 

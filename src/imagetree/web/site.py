@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastapi.templating import Jinja2Templates
 
     from imagetree.database import Database
+    from imagetree.mail.sender import Sender
     from imagetree.web.gate import Gate
     from imagetree.web.settings import Settings
     from imagetree.web.thumbnails import Thumbnails
@@ -64,6 +65,7 @@ class Site:
         users: who a request comes from.
         gate: who may download.
         thumbnails: the images as pages show them.
+        sender: what sends mail; None where the site was started without a mail server.
     """
 
     database: Database
@@ -72,6 +74,7 @@ class Site:
     users: Users
     gate: Gate
     thumbnails: Thumbnails
+    sender: Sender | None = None
 
     def page(
         self, request: Request, name: str, values: dict[str, Any], status: int = 200

@@ -1,0 +1,1 @@
+"""Mail of the site: links that reset a password, and the mailing list."""
