@@ -14,7 +14,7 @@ from imagetree.database.journal import sources as query_sources
 from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
 from imagetree.files import Closable
-from imagetree.sources.containers import Container, open_container
+from imagetree.sources.containers import Container, Tar, open_container
 from imagetree.sources.layouts import Layout
 from imagetree.sources.source import holds_tars
 
@@ -69,6 +69,16 @@ class ImageReader(Closable):
                 f"image {row.name!r} in {source.location}: {error.message}",
                 hint=error.hint or f"import the source again: {_import_command(source)}",
             ) from error
+
+    def place(self, row: ImageRow) -> tuple[int, int] | None:
+        """Descriptor and offset where the bytes of an image lie as they are; None for elsewhere.
+
+        Raises:
+            DatabaseError: the source is missing or has changed since it was imported.
+        """
+        container = self._containers.get(row.source_id) or self._open_source(row.source_id)
+        is_plain = type(container) is Tar and row.length > 0  # a zip's bytes are packed
+        return (container.place.fd, row.offset) if is_plain and container.place.fd >= 0 else None
 
     def versions(self) -> dict[int, tuple[str, int, str]]:
         """Location, size and version of each source as it was imported, by its id."""
