@@ -44,7 +44,7 @@ SBIN = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
 NUM_IMAGES, IMAGE_BYTES = 24, 1 << 20
 SHORT_TIMES = (
     "import imagetree.web.serving as s, imagetree.web.protocol as p, imagetree.web.security as g;"
-    "s.GRACE_SECONDS = 2; p.HEAD_SECONDS = 1; g.PIECE_SECONDS = 1;"
+    "s.GRACE_SECONDS = 2; p.HEAD_SECONDS = p.STALL_SECONDS = 1; g.PIECE_SECONDS = 1;"
 )
 
 
@@ -71,7 +71,7 @@ class Site:
         self.port = int(self.url.rsplit(":", 1)[1])
 
     def get(self, path):
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=240) as answer:
             return answer.read()
 
     def workers(self):
@@ -92,7 +92,7 @@ class Site:
 
     def end(self):
         """Wait until it has ended; the log's lines."""
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=240)
         return [json.loads(line) for line in self.said().splitlines()]
 
     def said(self):
@@ -138,7 +138,7 @@ def answers(site):
         return False
 
 
-def wait_until(is_so, seconds=60):
+def wait_until(is_so, seconds=240):
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not come about in time"
@@ -224,16 +224,22 @@ def sockets_of(pid):
     return found
 
 
-def held(site, connections):
-    """How many of our connections each worker has, and none that another request left behind."""
-    ports = {f"{each.sock.getsockname()[1]:04X}" for each in connections}
+def held_by(site, pid, ports):
+    """How many connections a process of the site has with ports here."""
+    ports = {f"{port:04X}" for port in ports}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     sockets = {
         f"socket:[{inode}]"
         for _, local, remote, *_, inode in (row[:10] for row in rows)
         if local.endswith(f":{site.port:04X}") and remote[-4:] in ports
     }
-    return [len(sockets & sockets_of(pid)) for pid in site.workers()]
+    return len(sockets & sockets_of(pid))
+
+
+def held(site, connections):
+    """How many of our connections each worker has: none that another request left behind."""
+    ports = {each.sock.getsockname()[1] for each in connections}
+    return [held_by(site, pid, ports) for pid in site.workers()]
 
 
 def test_workers_share_connections(place):
@@ -319,6 +325,43 @@ def test_a_head_without_end_is_refused(impatient):
                 b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: b\r\n" * 2_200
             )
         assert received(connection).startswith(b"HTTP/1.1 400")
+
+
+def test_who_does_not_take_an_answer_is_given_up(impatient):
+    """More than the kernel keeps, of which nothing is received: it would hold a connection."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", impatient.port))
+        asked = "GET /download/lists/words.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection.sendall(asked.encode() * 10)
+        ports = {connection.getsockname()[1]}
+        wait_until(lambda: held_by(impatient, impatient.process.pid, ports) == 1)
+        wait_until(lambda: held_by(impatient, impatient.process.pid, ports) == 0)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        b"Content-Length: 0\r\nContent-Length: 40\r\n",
+        b"Content-Length: +0\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"X-A: b\r\n Transfer-Encoding: chunked\r\n",
+    ],
+)
+def test_a_request_has_one_end(impatient, head):
+    """What could be read in two ways hides no second request from whoever reads it the other."""
+    body = b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(
+                b"POST /health HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n" + body
+            )
+        answers = re.findall(rb"HTTP/1\.1 (\d{3})", received(connection))
+    assert answers[-1] == b"400"
+    assert b"200" not in answers
 
 
 @pytest.mark.parametrize("sent", [b"Host: localhost\r\nHost: evil.example\r\n", b""])

@@ -14,7 +14,7 @@ from imagetree.database.journal import sources as query_sources
 from imagetree.database.store import Database
 from imagetree.errors import DatabaseError
 from imagetree.files import Closable
-from imagetree.sources.containers import Container, Tar, open_container
+from imagetree.sources.containers import Container, Tar, Zip, open_container
 from imagetree.sources.layouts import Layout
 from imagetree.sources.source import holds_tars
 
@@ -77,8 +77,10 @@ class ImageReader(Closable):
             DatabaseError: the source is missing or has changed since it was imported.
         """
         container = self._containers.get(row.source_id) or self._open_source(row.source_id)
-        is_plain = type(container) is Tar and row.length > 0  # a zip's bytes are packed
-        return (container.place.fd, row.offset) if is_plain and container.place.fd >= 0 else None
+        if not isinstance(container, Tar) or isinstance(container, Zip):  # whose bytes are packed
+            return None
+        is_here = container.place.fd >= 0 and row.length > 0
+        return (container.place.fd, row.offset) if is_here else None
 
     def versions(self) -> dict[int, tuple[str, int, str]]:
         """Location, size and version of each source as it was imported, by its id."""

@@ -1,10 +1,11 @@
-"""HTTP/1.1 as Uvicorn speaks it, but for two things.
+"""HTTP/1.1 as Uvicorn speaks it, but for three things.
 
 A connection is given up on which the head of a request does not arrive: Uvicorn's own time limit
-ends with the first byte, so that a byte in a minute would hold a connection for ever. And an answer
-can be handed over as an iterable of parts (`PARTS`), which a thread sends one after the other, what
-lies in files without a copy: through the event loop each would be copied, handed from thread to
-thread, and kept in a buffer that is moved whenever the receiver takes some of it.
+ends with the first byte, so that a byte in a minute would hold a connection for ever. It is given
+up too where an answer is not taken, for which Uvicorn has no limit at all. And an answer can be
+handed over as an iterable of parts (`PARTS`), which a thread sends one after the other, what lies
+in files without a copy: through the event loop each would be copied, handed from thread to thread,
+and kept in a buffer that is moved whenever the receiver takes some of it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ TimeoutError where a part was not taken within `STALL_SECONDS`.
 _SMALL = 1 << 15
 
 STALL_SECONDS = 60.0
-"""After which a receiver that does not take a part is given up."""
+"""After which a receiver that takes nothing of an answer, or not all of a part, is given up."""
 
 HEAD_SECONDS = 10.0
 """In which the head of a request is to arrive."""
@@ -56,15 +57,16 @@ class Protocol(H11Protocol):
     """Connections of this process."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.app = partial(self._answer, self.app)  # type: ignore[arg-type, assignment]
+        self.app = partial(self._answer, self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(0)  # `drain` waits until nothing is left
+        transport.set_write_buffer_limits(0)  # writing is paused until nothing is left
         Protocol.num_open += 1
         self._expect_head()
 
@@ -80,7 +82,33 @@ class Protocol(H11Protocol):
         """Expect nothing."""
         Protocol.num_open -= 1
         self._expect_nothing()
+        self._end_stall()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Expect that what is left is taken; also when the answer is made and nobody waits."""
+        super().pause_writing()
+        self._expect_less()
+
+    def resume_writing(self) -> None:
+        """Expect nothing: all was taken."""
+        super().resume_writing()
+        self._end_stall()
+
+    def _expect_less(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(STALL_SECONDS, self._check_less, left)
+
+    def _check_less(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._expect_less()
+        else:
+            self.transport.abort()
+
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _expect_head(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)

@@ -50,6 +50,10 @@ GRACE_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75
 """For which an unused connection stays; longer than nginx keeps its own, so that nginx ends it."""
 
+WORKER_SECONDS = 60
+"""In which a worker answers whether it lives. Uvicorn's five are too few where others keep the
+machine busy: a worker that was still starting was ended, and the next one too, without end."""
+
 MAX_CONNECTIONS = 512
 """Of one process, at a time."""
 
@@ -243,6 +247,7 @@ def _config(app: object) -> uvicorn.Config:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
     )
 
 
