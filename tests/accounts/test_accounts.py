@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -44,7 +45,7 @@ def test_signing_up_and_logging_in(database, ada) -> None:
         assert users.log_in(database, name, PASSWORD, at()).id == ada.id
     with database.reading() as connection:
         [kept] = connection.scalars(select(schema.accounts.c.password))
-    assert kept.startswith("$argon2id$")
+    assert re.match(r"\$argon2id\$v=19\$m=65536,t=3,p=\d\$", kept)  # RFC 9106, section 4
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,30 @@ def test_guessing_is_stopped_by_account_and_comes_back_with_time(database, ada) 
     with pytest.raises(limits.TooMany, match="too many logins: try again in 15 minutes"):
         users.log_in(database, "ada", PASSWORD, at(minutes=1, seconds=-59))
     assert users.log_in(database, "ada", PASSWORD, at(minutes=15, seconds=1)).id == ada.id
+
+
+@pytest.mark.slow
+def test_all_ways_to_guess_a_password_count_together(database, ada) -> None:
+    """Name, address of e-mail, and the question for it in a session that was left open."""
+
+    def guess(number: int) -> None:
+        if number % 3 == 2:
+            users.check_own_password(database, ada.id, "wrong horse", BEGIN)
+        name, origin = (
+            ("Ada", "ada@example.org")[number % 2],
+            Origin("?", f"192.0.2.{number}", BEGIN),
+        )
+        users.log_in(database, name, "wrong horse", origin)
+
+    for number in range(limits.LOGIN_OF_ACCOUNT.most):
+        with pytest.raises(AccountError, match="wrong"):
+            guess(number)
+    for name in ("Ada", "ada@example.org"):
+        with pytest.raises(limits.TooMany):
+            users.log_in(database, name, PASSWORD, at())
+    with pytest.raises(limits.TooMany):
+        users.check_own_password(database, ada.id, PASSWORD, BEGIN)
+    users.check_own_password(database, ada.id, PASSWORD, BEGIN + timedelta(minutes=16))
 
 
 @pytest.mark.slow
@@ -306,8 +331,8 @@ def test_roles_are_those_there_are(database, ada) -> None:
     with pytest.raises(AccountError, match="no such account"):
         users.set_role(database, 99, "curator", at())
     with pytest.raises(AccountError, match="wrong password"):
-        users.check_own_password(database, ada.id, "wrong")
-    users.check_own_password(database, ada.id, PASSWORD)
+        users.check_own_password(database, ada.id, "wrong", BEGIN)
+    users.check_own_password(database, ada.id, PASSWORD, BEGIN)
 
 
 def test_what_no_name_can_hold_is_only_wrong(database, ada) -> None:

@@ -13,12 +13,18 @@ import pytest
 
 from imagetree.database import ImageReader, import_source, open_database
 from imagetree.errors import DatabaseError
-from imagetree.export.archive import iter_tar, plan_tar, write_tar
+from imagetree.export.archive import plan_tar, write_tar
 from imagetree.export.selection import Running, Selection
+from imagetree.export.streaming import FilePart, iter_parts, iter_tar
 
 from .conftest import CAT, CHIHUAHUA, DOG, jpeg, tar_of
 
 ONE_DOG = Selection((DOG,))
+
+
+def whole_of(pieces) -> bytes:
+    """Each is good until the next is asked for."""
+    return b"".join(map(bytes, pieces))
 
 
 def test_tar_of_tars_comes_back_by_import(store, tmp_path, images, reimport):
@@ -77,9 +83,9 @@ def test_planned_size_and_every_range(store, tmp_path, selection):
         assert plan.size == len(whole)
         cuts = sorted({0, 1, 511, 512, 513, 5000, 10_240, 11_000, len(whole) - 1, len(whole)})
         for start, stop in [*pairwise(cuts), (0, len(whole)), (700, 900)]:
-            assert b"".join(iter_tar(store, reader, plan, start, stop)) == whole[start:stop]
-        assert b"".join(iter_tar(store, reader, plan, len(whole) - 3)) == whole[-3:]
-        assert b"".join(iter_tar(store, reader, plan, len(whole) + 5)) == b""
+            assert whole_of(iter_tar(store, reader, plan, start, stop)) == whole[start:stop]
+        assert whole_of(iter_tar(store, reader, plan, len(whole) - 3)) == whole[-3:]
+        assert whole_of(iter_tar(store, reader, plan, len(whole) + 5)) == b""
 
 
 def test_a_range_reads_only_what_lies_in_it(store, monkeypatch):
@@ -87,9 +93,42 @@ def test_a_range_reads_only_what_lies_in_it(store, monkeypatch):
     read = []
     with ImageReader(store) as reader:
         plan = plan_tar(store, reader, Selection())
-        monkeypatch.setattr(reader, "read", lambda row: read.append(row.name) or bytes(row.length))
+        place = reader.place
+        monkeypatch.setattr(reader, "place", lambda row: read.append(row.name) or place(row))
         list(iter_tar(store, reader, plan, plan.size - 9_000))
-    assert read == []
+        assert read == []
+        list(iter_tar(store, reader, plan, plan.size - 18_900))
+    assert read == [f"{CAT}_1", f"{CAT}_2"]
+
+
+def test_images_of_a_tar_are_told_by_their_places(store, source):
+    """Where they lie on the disk: nothing of them is read."""
+    with ImageReader(store) as reader:
+        plan = plan_tar(store, reader, Selection())
+        parts = [each for each in iter_parts(store, reader, plan) if isinstance(each, FilePart)]
+        data = source.read_bytes()
+        assert len(parts) == 7
+        for each in parts:
+            assert each.read() == data[each.offset : each.offset + each.size]
+            assert bytes(each[3:9].read()) == each.read()[3:9]
+            assert len(each[each.size :]) == 0
+
+
+def test_memory_is_used_again_and_holds_what_is_due(tmp_path):
+    """Of a folder's images, which are read: more than all memory together, in order."""
+    folder = tmp_path / "classes" / DOG
+    folder.mkdir(parents=True)
+    for number in range(40):
+        (folder / f"{DOG}_{number}.JPEG").write_bytes(jpeg(1) + bytes([number]) * 300_000)
+    with open_database(tmp_path / "many.db", create=True) as database:
+        import_source(database, folder.parent)
+        write_tar(database, tmp_path / "many.tar")
+        with ImageReader(database) as reader:
+            plan = plan_tar(database, reader, Selection())
+            found = whole_of(iter_tar(database, reader, plan))
+            places = {id(each.obj) for each in iter_tar(database, reader, plan)}
+    assert found == (tmp_path / "many.tar").read_bytes()
+    assert len(places) < 10
 
 
 def test_etag_changes_with_the_source(store, source, images):
@@ -152,7 +191,7 @@ def test_long_and_foreign_names(tmp_path, reimport):
         write_tar(database, tmp_path / "out.tar")
         with ImageReader(database) as reader:
             plan = plan_tar(database, reader, Selection())
-            assert b"".join(iter_tar(database, reader, plan)) == (tmp_path / "out.tar").read_bytes()
+            assert whole_of(iter_tar(database, reader, plan)) == (tmp_path / "out.tar").read_bytes()
     assert reimport(tmp_path / "out.tar") == {DOG: names}
 
 
@@ -168,7 +207,7 @@ def test_a_name_too_long_for_a_file_is_set_aside(tmp_path):
         report = write_tar(database, tmp_path / "out.tar")
         with ImageReader(database) as reader:
             plan = plan_tar(database, reader, Selection())
-            assert b"".join(iter_tar(database, reader, plan)) == (tmp_path / "out.tar").read_bytes()
+            assert whole_of(iter_tar(database, reader, plan)) == (tmp_path / "out.tar").read_bytes()
     assert report.num_images == 1
     assert plan.set_aside == report.set_aside
     assert "name of 315 bytes" in report.set_aside[0].reason
@@ -189,7 +228,7 @@ def test_unknown_lengths_are_found_by_reading(store, tmp_path, monkeypatch):
     )
     write_tar(store, tmp_path / "unknown.tar")
     with ImageReader(store) as reader:
-        stream = b"".join(iter_tar(store, reader, plan_tar(store, reader, Selection())))
+        stream = whole_of(iter_tar(store, reader, plan_tar(store, reader, Selection())))
     assert (tmp_path / "known.tar").read_bytes() == (tmp_path / "unknown.tar").read_bytes()
     assert (tmp_path / "known.tar").read_bytes() == stream
 
@@ -209,6 +248,6 @@ def test_progress_and_nothing_to_export(store, tmp_path):
 def test_streamed_tar_opens_as_one(store, images):
     """The stream itself is a tar that Python reads."""
     with ImageReader(store) as reader:
-        data = b"".join(iter_tar(store, reader, plan_tar(store, reader, Selection((CAT,)))))
+        data = whole_of(iter_tar(store, reader, plan_tar(store, reader, Selection((CAT,)))))
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         assert archive.extractfile(f"{CAT}_1.JPEG").read() == images[CAT][f"{CAT}_1"]

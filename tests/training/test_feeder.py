@@ -32,7 +32,7 @@ if __name__ == "__main__":
     batches = feeder.iter_filled(rows, (np.arange(10) for _ in range(100)), CentreCrop(), 67)
     next(batches)
     print(*feeder._pool._processes, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -44,7 +44,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_until(is_so, seconds: float = 20) -> bool:
+def wait_until(is_so, seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while not is_so() and time.monotonic() < end:
         time.sleep(0.05)

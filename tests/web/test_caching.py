@@ -186,6 +186,19 @@ def test_text_is_compressed_for_who_can_read_it(client, path):
         assert packed.headers["Content-Length"] == str(len(body))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/test-page", "/test-page.json", "/test-form", "/test-stream", "/test-tar"),
+        *("/common", "/nowhere", "/account", "/account.json", "/health", "/static/none.css"),
+    ],
+)
+def test_nobody_between_keeps_an_answer(client, path):
+    """Pages, files, redirects and refusals may be of one visitor alone, unless they say not."""
+    found = client.get(path, follow_redirects=False)
+    assert "private" in found.headers["Cache-Control"], found.status_code
+
+
 @pytest.mark.parametrize("path", ["/test-tar", "/test-short"])
 def test_archives_and_short_answers_are_not_compressed(client, path):
     found = client.get(path, headers={"Accept-Encoding": "gzip"})

@@ -202,6 +202,29 @@ def test_the_kit_and_the_images_tell_no_secret(client, challenge) -> None:
     assert "Images of test" in client.get("/challenges/pets-2026").text
 
 
+class ClosedGate:
+    """Nobody has accepted the terms."""
+
+    terms_path = "/terms"
+
+    def account_of(self, _request) -> str:
+        return ""
+
+    def may_download(self, _account) -> bool:
+        return False
+
+
+def test_kit_and_images_are_for_who_accepted_the_terms(client, app, challenge) -> None:
+    """And no cache between keeps them for others."""
+    challenge.folder.with_name("pets.test.tar").write_bytes(b"x" * 5000)
+    paths = ("/challenges/pets-2026/kit.tar.gz", "/challenges/pets-2026/test.tar")
+    for path in paths:
+        found = client.get(path)
+        assert (found.status_code, "private" in found.headers["Cache-Control"]) == (200, True)
+    app.state.site.gate = ClosedGate()
+    assert [client.get(path).status_code for path in paths] == [403, 403]
+
+
 def test_no_page_holds_the_sealed_labels(client, challenge) -> None:
     """Every address of a challenge, as page and twin: no true name of an image of test."""
     enter(client)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shlex
 import socket
 import tarfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +22,7 @@ from imagetree.curation.removal import hide_synset, remove_images
 from imagetree.database import import_source, open_database
 from imagetree.export.archive import write_tar
 from imagetree.export.selection import Selection
-from imagetree.web import tars
+from imagetree.web import protocol, tars
 from imagetree.web.app import create_app
 from imagetree.web.settings import Settings
 from imagetree.web.signing import Grant, LinkSigner, load_secret
@@ -282,7 +284,9 @@ def test_many_that_ask_at_once_cost_one_plan(client, monkeypatch):
 @contextmanager
 def served(place):
     """A real server; its address."""
-    config = uvicorn.Config(create_app(Settings(str(place))), port=0, log_level="critical")
+    config = uvicorn.Config(
+        create_app(Settings(str(place))), http=protocol.Protocol, port=0, log_level="critical"
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -300,7 +304,7 @@ def request_lines(path: str) -> bytes:
 
 def receive(address, path: str) -> bytes:
     """The whole answer, head and body."""
-    with socket.create_connection(address, timeout=20) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(request_lines(path))
         return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
@@ -326,7 +330,7 @@ def test_many_downloads_at_once_are_refused_and_leave_nothing_behind(large):
     """Those that take nothing hold their slots; when they are gone others get theirs."""
     path = link_of(large)
     with served(large) as address:
-        waiting = [socket.create_connection(address, timeout=20) for _ in range(tars.MAX_OF_ONE)]
+        waiting = [socket.create_connection(address, timeout=60) for _ in range(tars.MAX_OF_ONE)]
         for connection in waiting:
             connection.sendall(request_lines(path))
             assert connection.recv(15).startswith(b"HTTP/1.1 200")
@@ -336,21 +340,79 @@ def test_many_downloads_at_once_are_refused_and_leave_nothing_behind(large):
         assert receive(address, "/health").startswith(b"HTTP/1.1 200")
         for connection in waiting:
             connection.close()
-        for _ in range(200):
-            if receive(address, path).startswith(b"HTTP/1.1 200"):
-                break
-            time.sleep(0.05)
-        else:
-            pytest.fail("no slot became free")
+        wait_until_free(address, path)
 
 
-def test_a_download_that_is_not_taken_is_broken_off(large, monkeypatch):
+@pytest.fixture
+def packed(tmp_path):
+    """A database over a tar with ten dogs of 3 MB, and the archive of it."""
+    with tarfile.open(tmp_path / f"{DOG}.tar", "w") as archive:
+        for number in range(10):
+            entry = tarfile.TarInfo(f"{DOG}_{number}.JPEG")
+            data = b"\xff\xd8\xff\xe0" + bytes([number]) * ((3 << 20) + number)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    with tarfile.open(tmp_path / "classes.tar", "w") as archive:
+        archive.add(tmp_path / f"{DOG}.tar", f"{DOG}.tar")
+    with open_database(tmp_path / "packed.db", create=True) as database:
+        import_source(database, tmp_path / "classes.tar")
+        write_tar(database, tmp_path / "expected.tar", Selection((DOG,)))
+    return tmp_path / "packed.db"
+
+
+def test_what_lies_in_a_tar_is_sent_from_there(packed, tmp_path):
+    """By the system, whole and from any byte on; the connection is good for the next request."""
+    path, data = link_of(packed), (tmp_path / "expected.tar").read_bytes()
+    with served(packed) as address, closing(HTTPConnection(*address, timeout=60)) as connection:
+        for start, stop in ((0, len(data)), (5 << 20, len(data)), (700, 9 << 20), (3, 4)):
+            connection.request("GET", path, headers={"Range": f"bytes={start}-{stop - 1}"})
+            answer = connection.getresponse()
+            assert (answer.status, answer.read() == data[start:stop]) == (206, True)
+
+
+def test_a_tar_that_is_cut_off_shortens_the_answer(packed, tmp_path):
+    """While it is sent: what is promised does not arrive, and the site goes on."""
+    path = link_of(packed)
+    with served(packed) as address:
+        with socket.create_connection(address, timeout=60) as connection:
+            connection.sendall(request_lines(path))
+            assert connection.recv(15).startswith(b"HTTP/1.1 200")
+            os.truncate(tmp_path / "classes.tar", 20 << 20)
+            rest = sum(map(len, iter(lambda: connection.recv(1 << 16), b"")))
+        assert rest < 30 << 20
+        assert receive(address, "/health").startswith(b"HTTP/1.1 200")
+
+
+def test_who_goes_away_in_the_middle_ends_the_sending(packed):
+    """At once, also where nothing was taken for a while; the slots are free again."""
+    path = link_of(packed)
+    with served(packed) as address:
+        for _ in range(tars.MAX_DOWNLOADS + 1):
+            with socket.create_connection(address, timeout=60) as connection:
+                connection.sendall(request_lines(path))
+                assert connection.recv(15).startswith(b"HTTP/1.1")
+        wait_until_free(address, path)
+
+
+def wait_until(is_so):
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.05)
+
+
+def wait_until_free(address, path):
+    """A slot is given back when the site has seen that its receiver is gone."""
+    wait_until(lambda: receive(address, path).startswith(b"HTTP/1.1 200"))
+
+
+def test_a_download_that_is_not_taken_is_broken_off(large, monkeypatch, caplog):
     """Nobody holds a slot by doing nothing."""
-    monkeypatch.setattr(tars, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "STALL_SECONDS", 0.2)
     path = link_of(large)
-    with served(large) as address, socket.create_connection(address, timeout=20) as connection:
+    with served(large) as address, socket.create_connection(address, timeout=60) as connection:
         connection.sendall(request_lines(path))
-        time.sleep(1)
+        wait_until(lambda: "broken off: nothing was taken for 0.2 s" in caplog.text)
         received = sum(map(len, iter(lambda: connection.recv(1 << 16), b"")))
         assert received < 30 << 20
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import pytest
@@ -80,6 +82,37 @@ def test_the_decoder_is_capped(monkeypatch) -> None:
     monkeypatch.setattr(uploads, "_WALL_SECONDS", 0.001)
     with pytest.raises(DatabaseError, match="too long"):
         uploads.make_plain(_file("JPEG"))
+
+
+WORKER = """
+import imagetree.web.uploads as uploads
+uploads._CPU_SECONDS = 1
+def decode(data):
+    {}
+uploads.plain_photo = decode
+uploads._work()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "return bytes(uploads._MEMORY)",
+        "while True: pass",
+        "import os; os.write(os.open('written', os.O_CREAT | os.O_WRONLY), data); return data",
+    ],
+    ids=["memory", "time", "file"],
+)
+def test_a_decoder_that_was_taken_over_is_held_by_the_system(tmp_path, hostile) -> None:
+    """More memory than allowed, time without end, a file: nothing comes back, nothing stays."""
+    code = WORKER.format(hostile)
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=_file("JPEG"), capture_output=True, cwd=tmp_path
+    )
+    assert done.returncode not in {0, uploads._REFUSED}
+    assert done.stdout == b""
+    assert [path.stat().st_size for path in tmp_path.iterdir()] in ([], [0])
 
 
 def test_a_photo_is_kept_for_an_hour() -> None:

@@ -13,7 +13,7 @@ DOG, CHIHUAHUA, CANINE = "n02084071", "n02085620", "n02083346"
 def page(browser, request):
     """A page whose console must stay silent: the policy says there what it has stopped."""
     context = browser.new_context(java_script_enabled=request.param)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page, said = context.new_page(), []
     page.on("console", lambda message: said.append(message.text))
     yield page
@@ -60,7 +60,7 @@ def test_the_choice_of_dark_stays(page, address):
 def test_the_tree_opens_in_place_by_the_keyboard(browser, address):
     """No page is loaded, and the focus stays on the step that was taken."""
     context = browser.new_context()
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(f"{address}/explore")
     step = page.get_by_role("link", name="Open canine")

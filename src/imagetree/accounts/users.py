@@ -21,6 +21,8 @@ from imagetree.database.schema import (
 from imagetree.errors import AccountError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import ColumnElement, Connection, Row
 
     from imagetree.database.store import Database
@@ -123,13 +125,15 @@ def log_in(database: Database, name: str, password: str, origin: Origin) -> Acco
     """
     name = "".join(c for c in name[:1000] if c.isprintable())  # of others nobody is called
     key = words.key_of(name)
-    tries = [(limits.LOGIN_OF_ACCOUNT, key)]
-    if origin.address:
-        tries.append((limits.LOGIN_FROM_ADDRESS, origin.address))
-    limits.count_try(database, tries, origin.at)
     is_it = (_COLUMNS.key == key) | (_COLUMNS.email == name.strip().lower())
     with database.reading() as connection:
         row = connection.execute(select(accounts).where(is_it)).one_or_none()
+    # By its number, or who guesses could try the name as often as allowed and then the address.
+    whose = _whose(row.id) if row else f"name {key}"
+    tries = [(limits.LOGIN_OF_ACCOUNT, whose)]
+    if origin.address:
+        tries.append((limits.LOGIN_FROM_ADDRESS, origin.address))
+    limits.count_try(database, tries, origin.at)
     is_right, newer = words.verify_password(password, row.password if row else None)
     with database.writing() as connection:
         if row is None or not is_right or row.disabled_at:
@@ -145,20 +149,24 @@ def log_in(database: Database, name: str, password: str, origin: Origin) -> Acco
             note_action(connection, origin, "logged in", row.id)
     if refused or row is None:
         raise AccountError(_WRONG)
-    limits.forget_tries(database, limits.LOGIN_OF_ACCOUNT, key)
+    limits.forget_tries(database, limits.LOGIN_OF_ACCOUNT, whose)
     return _as_account(row)
 
 
-def check_own_password(database: Database, account_id: int, password: str) -> None:
+def check_own_password(database: Database, account_id: int, password: str, at: datetime) -> None:
     """Ask the owner of an account again who it is.
 
     Raises:
         AccountError: the password is wrong.
+        TooMany: it was wrong too often, here or at the login; who has found an open session could
+            guess without end otherwise.
     """
+    limits.count_try(database, [(limits.LOGIN_OF_ACCOUNT, _whose(account_id))], at)
     with database.reading() as connection:
         kept = connection.scalar(select(_COLUMNS.password).where(_COLUMNS.id == account_id))
     if not words.verify_password(password, kept)[0]:
         raise AccountError("wrong password")
+    limits.forget_tries(database, limits.LOGIN_OF_ACCOUNT, _whose(account_id))
 
 
 def set_password(database: Database, account_id: int, password: str, origin: Origin) -> None:
@@ -318,6 +326,11 @@ def _as_account(row: Row[tuple[object, ...]]) -> Account:
         is_deleted=row.password is None,
         terms=row.terms,
     )
+
+
+def _whose(account_id: int) -> str:
+    """An account, as its limits know it."""
+    return f"account {account_id}"
 
 
 def _check_role(role: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from imagetree.errors import DatabaseError
 from imagetree.files import Closable
-from imagetree.sources.containers import Container, open_container
+from imagetree.sources.containers import Container, Tar, Zip, open_container
 from imagetree.sources.layouts import Layout, holds_tars
 
 if TYPE_CHECKING:
@@ -65,6 +65,18 @@ class ImageReader(Closable):
                 f"image {row.name!r} in {source.location}: {error.message}",
                 hint=error.hint or f"import the source again: {_import_command(source)}",
             ) from error
+
+    def place(self, row: ImageRow) -> tuple[int, int] | None:
+        """Descriptor and offset where the bytes of an image lie as they are; None for elsewhere.
+
+        Raises:
+            DatabaseError: the source is missing or has changed since it was imported.
+        """
+        container = self._containers.get(row.source_id) or self._open_source(row.source_id)
+        if not isinstance(container, Tar) or isinstance(container, Zip):  # whose bytes are packed
+            return None
+        is_here = container.place.fd >= 0 and row.length > 0
+        return (container.place.fd, row.offset) if is_here else None
 
     def versions(self) -> dict[int, tuple[str, int, str]]:
         """Location, size and version of each source as it was imported, by its id."""

@@ -1,9 +1,9 @@
 """A synset, or a subtree, as a tar archive: one tar, or a tar of one tar for each synset.
 
 The latter is laid out as ILSVRC2012_img_train.tar and can be imported again. A `TarPlan` knows the
-size of an archive and where each synset lies in it from names and lengths alone, so that
-`iter_tar` can send any range of its bytes; `write_tar` makes a file of it. A synset's tar has the
-same bytes alone and inside.
+size of an archive and where each synset lies in it from names and lengths alone, so that any range
+of its bytes can be sent (`streaming`); `write_tar` makes a file of it. A synset's tar has the same
+bytes alone and inside.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from imagetree.database.store import Database
     from imagetree.sources.entries import SetAside
 
-_ENDING = "JPEG"  # ImageNet's, whatever an image is
+ENDING = "JPEG"
+"""ImageNet's, whatever an image is."""
 
 
 class TarPart(NamedTuple):
@@ -92,7 +93,7 @@ def plan_tar(database: Database, reader: ImageReader, selection: Selection) -> T
     for wnid in selection.counts(database):
         total = number = 0
         with closing(queries.locate(database, [wnid])) as rows:
-            for row, size, fault in _iter_sizes(reader, rows):
+            for row, size, fault in iter_sizes(reader, rows):
                 if size is None:
                     bad.append(set_aside(row, fault))
                     continue
@@ -107,33 +108,6 @@ def plan_tar(database: Database, reader: ImageReader, selection: Selection) -> T
 def is_nested(selection: Selection) -> bool:
     """Whether its archive is a tar of tars."""
     return selection.wnids is None or len(selection.wnids) != 1 or selection.subtree
-
-
-def iter_tar(
-    database: Database,
-    reader: ImageReader,
-    plan: TarPlan,
-    start: int = 0,
-    stop: int | None = None,
-) -> Iterator[bytes]:
-    """The bytes [start, stop) of an archive in pieces, read while they are taken.
-
-    Args:
-        database: where the images are.
-        reader: of the database.
-        plan: of the archive.
-        start: offset of the first byte; nothing that lies before it is read.
-        stop: offset after the last one; None for the end.
-
-    Raises:
-        DatabaseError: an image cannot be read, or is no longer as it was planned. What was sent is
-            then shorter than was promised, and so no archive that could be taken for whole.
-    """
-    stop = plan.size if stop is None else min(stop, plan.size)
-    for position, piece in _iter_pieces(_Streaming(database, reader, start, stop), plan):
-        cut = piece[max(start - position, 0) : max(stop - position, 0)]
-        if cut:
-            yield cut
 
 
 def write_tar(
@@ -178,11 +152,11 @@ def _outer_size(part: TarPart) -> int:
     return tarwriter.member_size(f"{part.wnid}.tar", part.size)
 
 
-def _iter_sizes(reader: ImageReader, rows: Iterable[ImageRow]) -> Iterator[Prepared[int]]:
+def iter_sizes(reader: ImageReader, rows: Iterable[ImageRow]) -> Iterator[Prepared[int]]:
     """How many bytes each image takes in a tar, with its header."""
     for row, length, fault in iter_lengths(reader, rows):
         try:
-            name = file_name(row, _ENDING)
+            name = file_name(row, ENDING)
         except DatabaseError as error:
             yield Prepared(row, None, error.message)
             continue
@@ -190,68 +164,8 @@ def _iter_sizes(reader: ImageReader, rows: Iterable[ImageRow]) -> Iterator[Prepa
         yield Prepared(row, size, fault)
 
 
-@dataclass(frozen=True)
-class _Streaming:
-    """Which bytes of an archive are wanted, and where they come from."""
-
-    database: Database
-    reader: ImageReader
-    start: int
-    stop: int
-
-    def wants(self, begin: int, end: int) -> bool:
-        return begin < self.stop and end > self.start
-
-
-def _iter_pieces(stream: _Streaming, plan: TarPlan) -> Iterator[tuple[int, bytes]]:
-    """What the wanted bytes lie in, each piece with its offset."""
-    position = 0
-    for part in plan.parts:
-        header = b""
-        if plan.is_nested:
-            header = tarwriter.member_header(f"{part.wnid}.tar", part.size)
-            yield position, header
-            position += len(header)
-        if stream.wants(position, position + part.size):
-            yield from _iter_part(stream, part, position)
-        position += part.size  # a whole number of blocks
-    if plan.is_nested:
-        yield position, tarwriter.archive_end(position)
-
-
-def _iter_part(stream: _Streaming, part: TarPart, begin: int) -> Iterator[tuple[int, bytes]]:
-    """What of a synset's tar the wanted bytes lie in."""
-    places: dict[int, int] = {}
-    position = begin
-
-    def wanted() -> Generator[ImageRow, None, None]:
-        nonlocal position
-        with closing(queries.locate(stream.database, [part.wnid])) as located:
-            for row, size, _ in _iter_sizes(stream.reader, located):
-                if size is None:  # the plan has set it aside
-                    continue
-                if stream.wants(position, position + size):
-                    places[row.id] = position
-                    yield row
-                position += size
-
-    work = _member_of(stream.reader)
-    with closing(wanted()) as rows:
-        for row, data, fault in prefetch(stream.reader, rows, work, Running().threads):
-            if data is None:
-                raise DatabaseError(fault)
-            yield places.pop(row.id), data
-    ending = tarwriter.archive_end(position - begin)
-    if position + len(ending) != begin + part.size:
-        raise DatabaseError(
-            f"{part.wnid}: its images have changed since the archive was planned",
-            hint="begin the download again",
-        )
-    yield position, ending
-
-
 def _member_of(reader: ImageReader) -> Callable[[ImageRow], bytes]:
-    return lambda row: tarwriter.member(file_name(row, _ENDING), reader.read(row))
+    return lambda row: tarwriter.member(file_name(row, ENDING), reader.read(row))
 
 
 @dataclass
@@ -298,7 +212,7 @@ class _Writer:
         """How many images can be had, as far as is known, and the size of their tar."""
         number = total = 0
         with closing(self._rows(wnid, bad)) as rows:
-            for row, size, fault in _iter_sizes(self.reader, rows):
+            for row, size, fault in iter_sizes(self.reader, rows):
                 if size is None:
                     bad[row.id] = set_aside(row, fault)
                     continue

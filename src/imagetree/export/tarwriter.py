@@ -39,9 +39,14 @@ def member_size(name: str, length: int) -> int:
     return header + -(-length // BLOCK) * BLOCK
 
 
+def member_blocks(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
+    """A member's header, its bytes as they are, and what fills its last block."""
+    return member_header(name, len(data)), data, bytes(-len(data) % BLOCK)
+
+
 def member(name: str, data: bytes) -> bytes:
     """A member as a whole."""
-    return b"".join((member_header(name, len(data)), data, bytes(-len(data) % BLOCK)))
+    return b"".join(member_blocks(name, data))
 
 
 def archive_size(members: int) -> int:

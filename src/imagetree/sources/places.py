@@ -50,7 +50,10 @@ class Place(Closable):
             is `os.pread` and nothing else, and raises OSError; a server's raises DatabaseError, and
             so it does for a file that has changed there.
         is_remote: each read is a request; put a `BlockReader` in front of it to scan headers.
+        fd: descriptor of a file on a disk; -1 on a server.
     """
+
+    fd = -1
 
     def __init__(
         self,
@@ -165,13 +168,15 @@ def _open_local(path: Path) -> Place:
     if not stat.S_ISREG(facts.st_mode):
         os.close(fd)
         raise DatabaseError(f"{printable(str(path))}: no regular file")
-    return Place(
+    place = Place(
         str(path),
         _local_facts(fd),
         partial(os.pread, fd),
         ask_facts=partial(_local_facts, fd),
         close=partial(os.close, fd),
     )
+    place.fd = fd
+    return place
 
 
 def _local_facts(fd: int) -> tuple[int, str]:

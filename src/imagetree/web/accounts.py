@@ -153,7 +153,7 @@ def _add_own_forms(router: APIRouter, site: Site) -> None:
     @router.post("/account/password", include_in_schema=False)
     def password(request: Request, form: _Form, user: _OwnUser) -> Response:
         def change(origin: Origin) -> None:
-            users.check_own_password(site.database, user.id, _text(form, "old"))
+            users.check_own_password(site.database, user.id, _text(form, "old"), origin.at)
             users.set_password(site.database, user.id, _text(form, "password"), origin)
 
         answer = _changed(site, request, user, change)
@@ -174,7 +174,7 @@ def _add_own_forms(router: APIRouter, site: Site) -> None:
     @router.post("/account/delete", include_in_schema=False)
     def delete(request: Request, form: _Form, user: _OwnUser) -> Response:
         def change(origin: Origin) -> None:
-            users.check_own_password(site.database, user.id, _text(form, "old"))
+            users.check_own_password(site.database, user.id, _text(form, "old"), origin.at)
             users.delete_account(site.database, user.id, origin)
 
         answer = _changed(site, request, user, change)

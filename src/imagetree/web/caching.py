@@ -232,7 +232,7 @@ class _Compressed:
         etag = self._scope.get("state", {}).get("etag")
         if etag is not None and start["status"] == 200 and "set-cookie" not in headers:
             headers.update(_cache_headers(etag))
-        elif is_text:
+        else:  # also of files: what is for who accepted the terms is for no cache between
             headers.setdefault("Cache-Control", _ASK_AGAIN)
         if not is_text or start["status"] == 206 or "content-encoding" in headers:
             return

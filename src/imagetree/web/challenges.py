@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, PlainTextResponse
 from starlette.datastructures import FormData, UploadFile
 
@@ -37,6 +38,7 @@ _Form = Annotated[FormData, Depends(checked_form)]
 _OwnUser = Annotated[User, Depends(require_user)]
 _View = Annotated[ranking.View, Query(description="best of each team, or all entries")]
 _REFUSALS: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such thing here"}}
+_GATED: dict[int | str, dict[str, Any]] = {403: {"description": "The terms are not accepted"}}
 _SENDING_ROLES = {"participant", "annotator", "curator"}
 _GZIP = "application/gzip"
 
@@ -194,11 +196,11 @@ def _add_files(router: APIRouter, site: Site) -> None:
     @router.get(
         "/challenges/{name}/kit.tar.gz",
         response_class=Response,
-        responses={**_REFUSALS, 200: {"content": {_GZIP: {}}}},
+        responses={**_REFUSALS, **_GATED, 200: {"content": {_GZIP: {}}}},
     )
     async def kit(request: Request, name: str) -> Response:
         """The development kit: meta.mat, truth of val, lists; no label of a sealed test."""
-        board = _board(site, name)
+        board = await run_in_threadpool(_offered, site, request, name)
         try:
             data = await run_slowly(request, _kit, board.challenge, board.version)
         except ChallengeError as error:
@@ -209,17 +211,23 @@ def _add_files(router: APIRouter, site: Site) -> None:
     @router.get(
         "/challenges/{name}/test.tar",
         response_class=Response,
-        responses={**_REFUSALS, 200: {"content": {"application/x-tar": {}}}},
+        responses={**_REFUSALS, **_GATED, 200: {"content": {"application/x-tar": {}}}},
     )
     def images(request: Request, name: str) -> Response:
         """The images of a sealed test under names that tell no class, where the keeper has them."""
-        board = _board(site, name)
-        if not site.gate.may_download(site.gate.account_of(request)):
-            raise HTTPException(403, "downloading needs an account that has accepted the terms")
+        board = _offered(site, request, name)
         path = _test_images(board)
         if not path.is_file():
             raise HTTPException(404, "the images of the test are not offered here")
         return FileResponse(path, media_type="application/x-tar", filename=f"{board.name}_test.tar")
+
+
+def _offered(site: Site, request: Request, name: str) -> Board:
+    """The board of a name, for who may download."""
+    board = _board(site, name)
+    if not site.gate.may_download(site.gate.account_of(request)):
+        raise HTTPException(403, "downloading needs an account that has accepted the terms")
+    return board
 
 
 def _test_images(board: Board) -> Path:

@@ -232,9 +232,9 @@ class _Downloads:
         if part is not None:
             headers["Content-Length"] = str(part.stop - part.start)
             headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{plan.size}"
-        pieces = self.plans.pieces(plan, part)
+        parts = self.plans.parts(plan, part)
         status = 200 if part is None else 206
-        return TarResponse(pieces, headers, status, slots=self.slots, holder=holder)
+        return TarResponse(parts, headers, status, slots=self.slots, holder=holder)
 
     def checksum(self, request: Request, name: str, key: str) -> Response:
         """The checksum of an archive as `sha256sum -c` reads it."""

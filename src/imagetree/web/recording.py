@@ -17,10 +17,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from imagetree.web.logs import REQUEST_ID
 from imagetree.web.metrics import Kind
+from imagetree.web.protocol import PARTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from imagetree.export.streaming import Part
     from imagetree.web.metrics import Metrics
 
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -109,7 +113,14 @@ class _Answer:
         elif message["type"] == "http.response.body":
             self._bytes += len(message.get("body", b""))
             self._is_whole = not message.get("more_body", False)
+            if PARTS in message:
+                message = {**message, PARTS: self._counted(message[PARTS])}
         await self._send(message)
+
+    def _counted(self, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            yield part
+            self._bytes += len(part)
 
     def close(self) -> None:
         """Count and log it."""

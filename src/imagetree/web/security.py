@@ -180,6 +180,8 @@ def _is_address(name: str) -> bool:
 def _check_head(scope: Scope, max_body: int) -> None:
     """Refuse what is too large or of another site by its headers alone."""
     headers = Headers(scope=scope)
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise _Refusal(400, "the length of the request was told in two ways")
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 18 or int(length) > max_body:
         raise _Refusal(413, f"more than {max_body} bytes were sent")

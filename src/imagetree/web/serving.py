@@ -26,7 +26,6 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from imagetree.database import open_database
@@ -37,10 +36,10 @@ from imagetree.web.app import create_app
 from imagetree.web.logs import set_up_log
 from imagetree.web.metrics import Metrics
 from imagetree.web.neighbours import checkpoint_of
+from imagetree.web.protocol import Protocol
 from imagetree.web.signing import load_secret, secret_folder
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
     from types import FrameType
 
@@ -51,15 +50,12 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 30
 """For answers that are under way when the site is stopped."""
 
-HEAD_SECONDS = 10.0
-"""In which the head of a request is to arrive."""
-
 KEEP_ALIVE_SECONDS = 75
 """For which an unused connection stays; longer than nginx keeps its own, so that nginx ends it."""
 
-WORD_SECONDS = 30
-"""For a sign of life of a worker: on a busy machine its imports alone take more than uvicorn's 5,
-after which it would be killed, and the next one too."""
+WORKER_SECONDS = 60
+"""In which a worker answers whether it lives. Uvicorn's five are too few where others keep the
+machine busy: a worker that was still starting was ended, and the next one too, without end."""
 
 MAX_CONNECTIONS = 512
 """Of one process, at a time."""
@@ -196,7 +192,7 @@ class SharedListener(socket.socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         """A connection, if this process is not to let others go first."""
-        if self._passed < min(PASSED * ImpatientProtocol.num_open, MAX_PASSED):
+        if self._passed < min(PASSED * Protocol.num_open, MAX_PASSED):
             self._passed += 1
             raise BlockingIOError  # asyncio asks again in its next turn
         self._passed = 0
@@ -238,55 +234,6 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-class ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 that gives up a connection on which the head of a request does not arrive.
-
-    Uvicorn's own time limit ends with the first byte, so that a byte in a minute would hold a
-    connection for ever.
-    """
-
-    num_open = 0
-    """Connections of this process."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a request."""
-        super().connection_made(transport)
-        ImpatientProtocol.num_open += 1
-        self._expect_head()
-
-    def data_received(self, data: bytes) -> None:
-        """Expect no more once a head has arrived; expect its end where it has begun."""
-        super().data_received(data)
-        if self._is_answering():
-            self._expect_nothing()
-        elif self._deadline is None:
-            self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing."""
-        ImpatientProtocol.num_open -= 1
-        self._expect_nothing()
-        super().connection_lost(exc)
-
-    def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
-
-    def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _give_up(self) -> None:
-        self._deadline = None
-        if not self._is_answering():
-            self.transport.close()
-
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
-
 def _check_database(settings: Settings) -> None:
     """Whether the site could start: what is wrong is told once, and not by each worker."""
     with open_database(settings.database) as database:
@@ -313,7 +260,7 @@ def _listen(listening: Listening) -> socket.socket:
 def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=ImpatientProtocol,
+        http=Protocol,
         ws="none",
         log_config=None,
         access_log=False,  # `recording` writes a better one
@@ -323,7 +270,7 @@ def _config(app: object) -> uvicorn.Config:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=WORD_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
     )
 
 

@@ -1,8 +1,8 @@
 """Tar archives over HTTP: sent while they are read, from any byte, in constant memory.
 
-An archive is planned once for each state of the database (`Plans`) and then sent in pieces of a
-mebibyte. Each download holds a connection of the database and a few threads, so that there are only
-so many at a time (`Slots`), and one whose receiver takes nothing for a minute is broken off.
+An archive is planned once for each state of the database (`Plans`) and then sent part by part. Each
+download holds a connection of the database and a thread or a few, so that there are only so many at
+a time (`Slots`), and one whose receiver takes nothing for a minute is broken off.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from imagetree.database import journal
 from imagetree.database.counting import current_counts
 from imagetree.errors import DatabaseError
-from imagetree.export.archive import iter_tar, plan_tar
+from imagetree.export.archive import plan_tar
+from imagetree.export.streaming import bytes_of, iter_parts, iter_tar
+from imagetree.web.protocol import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -34,18 +36,13 @@ if TYPE_CHECKING:
     from imagetree.database.journal import SourceRow
     from imagetree.export.archive import TarPlan
     from imagetree.export.selection import Selection
-
-PIECE_BYTES = 1 << 20
-"""Sent at a time: one hop between threads costs as much as reading a few hundred kilobytes."""
+    from imagetree.export.streaming import Part
 
 MAX_DOWNLOADS = 8
 """At a time in one process, of the 20 connections that SQLAlchemy's pool lends at most."""
 
 MAX_OF_ONE = 4
 """At a time for one account, or for one address without an account."""
-
-STALL_SECONDS = 60.0
-"""After which a receiver that takes no piece is given up."""
 
 _MAX_PLANS = 256
 _MAX_CHECKSUMS = 1024
@@ -105,7 +102,7 @@ def _number(digits: str) -> int:
     return int(digits or 0) if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
-def gather(pieces: Iterable[bytes], size: int = PIECE_BYTES) -> Generator[bytes, None, None]:
+def gather(pieces: Iterable[bytes], size: int) -> Generator[bytes, None, None]:
     """The same bytes in pieces of at least a size, but for the last.
 
     >>> list(gather([b"a", b"bc", b"d"], 2))
@@ -187,14 +184,14 @@ class Plans:
                 kept = self._plans.put(selection, (state, plan))
             return kept[1]
 
-    def pieces(self, plan: TarPlan, part: ByteRange | None = None) -> Generator[bytes, None, None]:
-        """The bytes of an archive, or of a part of it, in pieces of a mebibyte.
+    def parts(self, plan: TarPlan, part: ByteRange | None = None) -> Generator[Part, None, None]:
+        """The bytes of an archive, or of a part of it; see `iter_parts`.
 
         Raises:
             DatabaseError: an image cannot be read, or is no longer as it was planned.
         """
         start, stop = part or ByteRange(0, plan.size)
-        return gather(iter_tar(self._database, self._reader, plan, start, stop))
+        return iter_parts(self._database, self._reader, plan, start, stop)
 
     def checksum(self, plan: TarPlan) -> str:
         """SHA-256 of an archive, as 64 hexadecimal digits; all of it is read for that, once.
@@ -207,7 +204,7 @@ class Plans:
             if known is not None:
                 return known
             digest = hashlib.sha256()
-            for piece in self.pieces(plan):
+            for piece in iter_tar(self._database, self._reader, plan):
                 digest.update(piece)
             return self._checksums.put(plan.etag, digest.hexdigest())
 
@@ -263,7 +260,7 @@ class TarResponse(StreamingResponse):
     so that nobody takes what arrived for whole.
 
     Args:
-        pieces: to be sent; closed in the end.
+        parts: to be sent; closed in the end.
         headers: of the answer, Content-Length among them.
         status: 200, or 206 for a part.
         slots: where one is taken while it is sent.
@@ -272,18 +269,19 @@ class TarResponse(StreamingResponse):
 
     def __init__(
         self,
-        pieces: Generator[bytes, None, None],
+        parts: Generator[Part, None, None],
         headers: dict[str, str],
         status: int,
         *,
         slots: Slots,
         holder: str,
     ) -> None:
-        super().__init__(pieces, status, headers, "application/x-tar")
-        self._pieces, self._slots, self._holder = pieces, slots, holder
+        super().__init__(map(bytes_of, parts), status, headers, "application/x-tar")
+        self._parts, self._slots, self._holder = parts, slots, holder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, or say that there are too many downloads."""
+        self._takes_parts = PARTS in scope.get("extensions", {})
         with self._slots.held(self._holder) as is_taken:
             if not is_taken:
                 await too_many()(scope, receive, send)
@@ -291,22 +289,24 @@ class TarResponse(StreamingResponse):
             try:
                 await super().__call__(scope, receive, send)
             except (DatabaseError, TimeoutError) as error:
-                reason = str(error) or f"nothing was taken for {STALL_SECONDS:g} s"
-                _log.warning("%s: broken off: %s", scope["path"], reason)
+                _log.warning("%s: broken off: %s", scope["path"], error)
             finally:
                 with anyio.CancelScope(shield=True):  # the receiver may have gone
-                    await anyio.to_thread.run_sync(self._pieces.close)
+                    await anyio.to_thread.run_sync(self._parts.close)
 
     async def stream_response(self, send: Send) -> None:
-        """Send the head, then each piece when the one before was taken.
+        """Send the head, then the parts: at once to a server that takes them so.
 
         Raises:
-            TimeoutError: a piece was not taken in time.
+            DatabaseError: an image cannot be read, or is no longer as it was planned.
+            TimeoutError: a part was not taken in time.
         """
         head = {"type": "http.response.start", "status": self.status_code}
         await send({**head, "headers": self.raw_headers})
-        async for piece in self.body_iterator:
-            with anyio.fail_after(STALL_SECONDS):
+        if self._takes_parts:
+            await send({"type": "http.response.body", "more_body": True, PARTS: self._parts})
+        else:
+            async for piece in self.body_iterator:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
