@@ -29,7 +29,7 @@ from imagetree.training.runs import open_run
 from imagetree.training.train import train
 
 folder = Path(sys.argv[2])
-changes = {"epochs": 24, "average": 0.9, "schedule": "plateau", "patience": 1, "dropout": 0.5}
+changes = {"epochs": 16, "average": 0.9, "schedule": "plateau", "patience": 1, "dropout": 0.5}
 config = TrainConfig(**SETTINGS | changes, checkpoint_minutes=1e-6)
 run = open_run(folder, config, folder / "challenge", "sqlite:////images.db")
 images, minival = MemoryImages(40), MemoryImages(10, seed=1000)
