@@ -100,6 +100,8 @@ def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
     one, two = (read_log(tmp_path / str(number) / "run") for number in (1, 2))
     for a, b in zip(one, two, strict=True):
         assert (a["kind"], a["step"]) == (b["kind"], b["step"])
+        if a["kind"] == "step":
+            assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
     epochs = [[r for r in log if r["kind"] == "epoch"] for log in (one, two)]
     assert [r["minival_top1_error"] for r in epochs[0]] == [
         r["minival_top1_error"] for r in epochs[1]

@@ -175,7 +175,8 @@ def _train_epoch(
     began = time.monotonic()
     part = EpochPart(epoch, first, world.rank, world.size)
     for batch in _batches(state, feeder, part):
-        loss = train_step(state, batch)
+        (total,) = world.sum(train_step(state, batch), device=state.device)
+        loss = total / world.size  # each process has as many images of the step
         losses.append(loss)
         recent.append((time.monotonic(), loss))
         if is_snapshot_due(state.step, state.steps_per_epoch):
