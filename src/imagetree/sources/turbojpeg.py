@@ -1,8 +1,8 @@
 """libjpeg-turbo 3 by its own interface: it decodes a region of a JPEG and leaves the rest alone.
 
-No package for Python offers that, but `turbojpeg` (`pip install 'imagetree[regions]'`) brings the
-library along, and some systems have it. Where it is missing, `regions` decodes more than it needs;
-the pixels are the same, bit for bit.
+Some systems have it, Debian 12 has version 2. No package for Python offers regions; the wheels of
+`turbojpeg` hold the library, but a pre-release of 2023, so the tests alone ask for it. Where it
+is missing, `regions` decodes more than it needs; the pixels are the same, bit for bit.
 
 Source: the library's `turbojpeg.h`, version 3; in earlier ones these functions are not.
 """

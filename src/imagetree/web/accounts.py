@@ -166,7 +166,7 @@ def _add_own_forms(router: APIRouter, site: Site) -> None:
     @router.post("/account/email", include_in_schema=False)
     def email(request: Request, form: _Form, user: _OwnUser) -> Response:
         def change(origin: Origin) -> None:
-            users.check_own_password(site.database, user.id, _text(form, "old"))
+            users.check_own_password(site.database, user.id, _text(form, "old"), origin.at)
             users.set_email(site.database, user.id, _text(form, "email"), origin)
 
         return _changed(site, request, user, change)
