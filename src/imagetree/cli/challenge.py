@@ -325,4 +325,4 @@ def formats(*, json: JsonOption = False) -> None:
     print("    # challenge: VERSION, as imagetree challenge show prints it")
     print("    # split: val")
     print('or, in jsonl, {"labels": "wnid", "challenge": "VERSION", "split": "val"}')
-    print("Text is UTF-8 without a byte order mark, lines ended by LF or all by CRLF.")
+    print("Text is UTF-8 without a byte order mark, its lines ended by LF.")
