@@ -1,7 +1,8 @@
 """The lines of a file that a stranger sent: bytes, streamed, in bounded memory.
 
-Text is UTF-8 without a byte order mark, its lines ended by LF; the last line need not be ended. Whatever else a file may be is refused by its name, with the command that converts
-it. No line is longer than the caller allows: one of a gigabyte is refused after its first megabyte.
+Text is UTF-8 without a byte order mark, its lines ended by LF; the last line need not be ended.
+Whatever else a file may be is refused by its name, with the command that converts it. No line is
+longer than the caller allows: one of a gigabyte is refused after its first megabyte.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ def hedge(
     """Calibrate a network on minival, and measure on val what its hedged answers keep.
 
     The temperature and the multipliers go into RUN/calibration.json, for ten crops into
-    RUN/calibration_10.json, which `imagetree recognize` reads. On val they are tried, and once more with both found on each half of val and measured on
-    the other.
+    RUN/calibration_10.json, which `imagetree recognize` reads. On val they are tried, and once more
+    with both found on each half of val and measured on the other.
 
     Example: imagetree hedge demo/run --accuracy 0.9
 
@@ -30,12 +30,12 @@ def hedge(
         accuracy: promised: share of answers that are the image's class or above it.
         crops: views of an image; one and ten have a calibration each.
     """
-    from imagetree.recognition.calibration import NAMES
     from imagetree.recognition.calibrating import (
         ACCURACIES,
         calibrate_run,
         labelled_probabilities,
     )
+    from imagetree.recognition.calibration import NAMES
     from imagetree.recognition.hedge_score import Found, try_halves, try_multiplier
     from imagetree.recognition.hedging import check_accuracy
     from imagetree.recognition.recognizer import Recognizer

@@ -133,10 +133,10 @@ def norm_as_convolution(graph: Graph) -> Graph:
     """Local response normalisation as a convolution, where the operator itself is slow.
 
     The sum over neighbouring maps, with alpha and k, is a 1 x 1 convolution with a banded matrix;
-    and x / d ** 0.75 is x / (sqrt(d) * sqrt(sqrt(d))). In an int8 network ONNX Runtime's LRN takes a
-    quarter of the time, this a twentieth; OpenVINO's wants its values in another layout and in
-    bfloat16 from the pooling on, while this begins and ends with eight bits (docs/log.md). Another
-    beta is left as it is.
+    and x / d ** 0.75 is x / (sqrt(d) * sqrt(sqrt(d))). In an int8 network ONNX Runtime's own LRN
+    takes a quarter of the time, this a twentieth; OpenVINO's wants its values in another layout and
+    in bfloat16 from the pooling on, while this begins and ends with eight bits (docs/log.md).
+    Another beta is left as it is.
     """
     depths = _depths(graph)
     tensors, nodes = dict(graph.tensors), []

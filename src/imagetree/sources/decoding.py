@@ -7,8 +7,8 @@ alpha. The format is found in the bytes: ImageNet itself holds a PNG that is cal
 
 from __future__ import annotations
 
-import io
 import importlib
+import io
 import threading
 import warnings
 from contextlib import contextmanager
