@@ -71,10 +71,9 @@ def run(
     loaded = load_run(run)
     recognizer = Recognizer.load(loaded.checkpoint_path, calibrated=True, crops=crops)
     definition = load_challenge(loaded.challenge)
-    path = output or run / f"{split}.txt"
     with ExitStack() as stack:
         found = _images_of(definition, split, images, database or loaded.database, stack)
-        bar = stack.enter_context(progress_bar(split))
+        path, bar = output or run / f"{split}.txt", stack.enter_context(progress_bar(split))
         bad = write_submission(recognizer, found, path, bar)
     for name, reason in bad:
         print(f"{name}: no answer, {reason}")
