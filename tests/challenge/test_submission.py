@@ -50,8 +50,8 @@ def test_round_trip(rows: list[list[int]]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("n00000001\n", "entry: 1 lines .expected one for each of 2 images."),
-        ("n00000001\nn00000001\n\n", "entry: 3 lines"),
+        ("n00000001\n", "entry:2: 1 lines .expected one for each of 2 images."),
+        ("n00000001\nn00000001\n\n", "entry:3: 3 lines"),
         ("n00000001\nn00000009\n", "entry:2: 'n00000009' is no class of this challenge"),
         ("n00000001\n17\n", "entry:2: '17' is no class .*expected a wnid"),
         ("n00000001\nn00000002 n00000002\n", "entry:2: a class is guessed twice"),
@@ -168,11 +168,11 @@ def test_what_a_file_states_must_fit() -> None:
     stated = f"# challenge: {'1' * 64}\n#split:val\n"
     assert read(stated + lines).guesses[0, 0] == 0
     for header, message in (
-        (f"# challenge: {'2' * 64}\n", "entry: made for challenge '2222.* .expected '1111"),
-        ("# challenge:\n", "entry: made for challenge '' .expected '1111"),
+        (f"# challenge: {'2' * 64}\n", "entry:1: made for challenge '2222.* .expected '1111"),
+        ("# challenge:\n", "entry:1: made for challenge '' .expected '1111"),
         ("#\u00a0split: val\n", "entry:1: .* is no statement"),
-        ("# split: val\u2003\n", "entry: made for split 'val.* .expected 'val'."),
-        ("# split: train\n", "entry: made for split 'train' .expected 'val'."),
+        ("# split: val\u2003\n", "entry:1: made for split 'val.* .expected 'val'."),
+        ("# split: train\n", "entry:1: made for split 'train' .expected 'val'."),
         ("# split: val\n# split: val\n", "entry:2: 'split' is stated twice"),
         ("# team: A\n", "entry:1: 'team' is no statement .expected a text for each of labels, cha"),
         ("# a remark\n", "entry:1: 'a remark' is no statement"),

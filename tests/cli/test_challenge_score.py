@@ -144,7 +144,7 @@ def test_files_that_cannot_be_read_are_refused_with_what_helps(
     (tmp_path / "utf16.txt").write_text(data, "utf-16")
     said = imagetree("challenge", "score", challenge, tmp_path / "utf16.txt")
     assert said.status == 1
-    assert "utf16.txt: UTF-16 (expected plain UTF-8 text" in said.err
+    assert "utf16.txt:1: UTF-16 (expected plain UTF-8 text" in said.err
     assert "hint: convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW" in said.err
     said = imagetree("challenge", "compare", challenge, entry, tmp_path / "none.txt")
     assert said.status == 1

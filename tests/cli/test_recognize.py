@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from imagetree.recognition.calibration import NAME, load_calibration
+from imagetree.recognition.calibration import NAMES, load_calibration
 from imagetree.training.runs import load_run
 
 from .untrained import WNIDS, make_run
@@ -129,7 +129,7 @@ def test_hedge_writes_and_measures(hedged, imagetree) -> None:
     """Temperature, multipliers of the usual promises and the one asked for; val and its halves."""
     said = imagetree("hedge", hedged, "--accuracy", 0.7)
     assert said.status == 0
-    for word in ("temperature", "minival", "first half", "second half", "flat", NAME):
+    for word in ("temperature", "minival", "first half", "second half", "flat", NAMES[1]):
         assert word in said.out
     kept = load_calibration(hedged)
     assert sorted(kept.multipliers) == [0.7, 0.8, 0.9, 0.95, 0.99]
@@ -168,6 +168,30 @@ def test_calibration_changes_probabilities_and_can_be_left_out(
     assert chances[0] != pytest.approx(chances[1], abs=1e-6)
 
 
+@pytest.mark.slow
+def test_ten_crops_have_a_calibration_of_their_own(hedged, photographs, imagetree) -> None:
+    """Not that of one crop: none before it is found, and then that of ten."""
+    ten = ("recognize", hedged, photographs[0], "--json", "--crops", 10)
+
+    def probability(*more: object) -> float:
+        [found] = lines_of(imagetree(*ten, *more))
+        return found["guesses"][0]["probability"]
+
+    (hedged / NAMES[10]).unlink(missing_ok=True)
+    assert probability() == probability("--no-calibration")
+    said = imagetree(*ten, "--hedge")
+    assert said.status == 1
+    assert "imagetree hedge RUN --accuracy 0.95 --crops 10" in said.err
+    before = (hedged / NAMES[1]).read_bytes()
+    said = imagetree("hedge", hedged, "--crops", 10)
+    assert said.out.splitlines()[-1] == f"{hedged / NAMES[10]}: written"
+    assert (hedged / NAMES[1]).read_bytes() == before
+    assert load_calibration(hedged, 10) != load_calibration(hedged)
+    assert probability() != pytest.approx(probability("--no-calibration"), abs=1e-6)
+    [found] = lines_of(imagetree(*ten, "--hedge"))
+    assert found["hedged"]["answer"]["probability"] > 0
+
+
 def test_submission_with_all_probabilities(hedged, imagetree, tmp_path) -> None:
     """It has the error of the one as text, and scoring tells how far it is calibrated."""
     challenge = load_run(hedged).challenge
@@ -184,7 +208,7 @@ def test_submission_with_all_probabilities(hedged, imagetree, tmp_path) -> None:
 
 
 def test_stale_calibration_is_refused(hedged, photographs, imagetree) -> None:
-    path = hedged / NAME
+    path = hedged / NAMES[1]
     kept = path.read_text()
     try:
         path.write_text(json.dumps(json.loads(kept) | {"checkpoint": "0" * 64}))

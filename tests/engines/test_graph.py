@@ -16,7 +16,6 @@ from imagetree.alexnet.weights import Description, Weights
 from imagetree.engines.graph import (
     fold_batch_norm,
     norm_as_convolution,
-    norm_in_float,
     take_apart,
 )
 
@@ -87,17 +86,3 @@ def test_metadata_and_versions_stay(model) -> None:
     assert again.metadata_props == model.metadata_props
     assert (again.ir_version, again.opset_import) == (model.ir_version, model.opset_import)
     assert again.graph.input == model.graph.input
-
-
-def test_norms_in_float(int8, squares) -> None:
-    """What goes into a norm is rounded for ONNX Runtime alone; the layers' inputs stay rounded."""
-    graph = take_apart(int8)
-    kept = norm_in_float(graph)
-    assert len(kept.nodes) == len(graph.nodes) - 4
-    assert [n.input[0] for n in kept.nodes if n.op_type == "MaxPool"] == [
-        "relu1",
-        "relu2",
-        "relu5.dq",
-    ]
-    rounded, plain = (outputs(each.to_model(), squares.pixels) for each in (graph, kept))
-    assert 0 < np.abs(rounded - plain).max() < 0.1 * np.abs(rounded).max()

@@ -82,13 +82,16 @@ def test_openvino_runs_norms_as_norms(model) -> None:
 
 
 def test_int8_is_integer_arithmetic(int8) -> None:
-    """OpenVINO computes every layer with weights in int8: no float is left of any of them."""
+    """OpenVINO computes every layer with weights in int8: no float is left of any of them.
+
+    Of the norms only the sums over neighbouring maps are layers, in float.
+    """
     from imagetree.engines.runtimes import OpenVinoEngine
 
     kinds = computed_by(OpenVinoEngine("openvino-int8", int8))
     layers = [precision for kind, precision in kinds if kind in ("Convolution", "FullyConnected")]
-    assert layers == ["u8"] * 8
-    assert [kind for kind, _ in kinds].count("Lrn") == 2
+    assert (len(layers), layers.count("u8")) == (8 + 2, 8)
+    assert "Lrn" not in [kind for kind, _ in kinds]
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ def seeds() -> dict[str, bytes]:
     files = {
         "text": f"# split: val\n{dog} {cat}\n\n{cat}\n{dog}\n",
         "csv": "ImageId,PredictionString\n" + "\n".join(rows),
-        "kaggle": "ImageId,PredictionString\r\n"
-        + "".join(f"{name},1 1 2 30 4.5 2 0 0 9 9\r\n" for name in NAMES),
+        "kaggle": "ImageId,PredictionString\n"
+        + "".join(f"{name},1 1 2 30 4.5 2 0 0 9 9\n" for name in NAMES),
         "jsonl": "".join(f'{{"image": "{name}", "scores": {{{even}}}}}\n' for name in NAMES),
         "synsets": f"{SYNSETS[-1]}\n" * len(NAMES),
     }

@@ -82,13 +82,11 @@ def slow_parse(
 def lines_of(data: bytes, longest: int) -> list[bytes]:
     refuse_if(data.startswith(FOREIGN))
     refuse_if(any(byte < 32 and byte not in b"\t\n\r" for byte in data))
+    refuse_if(b"\r" in data)
     lines = data.split(b"\n")
-    last = lines.pop()
-    ended = [line.endswith(b"\r") for line in lines]
-    refuse_if(any(ended) and not all(ended))
-    lines = [line[: -1 if cr else None] for line, cr in zip(lines, ended, strict=True)]
-    lines += [last] if last else []
-    refuse_if(any(b"\r" in line or len(line) > longest for line in lines))
+    if not lines[-1]:
+        lines.pop()
+    refuse_if(any(len(line) > longest for line in lines))
     return lines
 
 

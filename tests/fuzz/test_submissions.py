@@ -83,10 +83,9 @@ def good_files(draw: st.DrawFn) -> File:
         lines = [*([json.dumps(stated)] if stated else []), *lines]
     else:
         lines = [*(f"# {key}: {value}" for key, value in stated.items()), *lines]
-    end = draw(st.sampled_from(["\n", "\r\n"]))
     # an empty last line is one only if it is ended
-    last = end if not lines[-1] or draw(st.booleans()) else ""
-    data = (end.join(lines) + last).encode()
+    last = "\n" if not lines[-1] or draw(st.booleans()) else ""
+    data = ("\n".join(lines) + last).encode()
     return File(data, form, None if is_usual or "labels" in stated else kind)
 
 

@@ -9,7 +9,7 @@ import pytest
 from imagetree.errors import TrainingError
 from imagetree.files import sha256_of
 from imagetree.recognition.calibration import (
-    NAME,
+    NAMES,
     Calibration,
     load_calibration,
     save_calibration,
@@ -31,7 +31,7 @@ def kept(tmp_path) -> Calibration:
 def test_read_back_as_it_was(kept, tmp_path) -> None:
     """Infinity too, which JSON has not."""
     assert load_calibration(tmp_path) == kept
-    assert "Infinity" not in (tmp_path / NAME).read_text()
+    assert "Infinity" not in (tmp_path / NAMES[1]).read_text()
 
 
 def test_none_is_there(tmp_path) -> None:
@@ -60,14 +60,14 @@ def test_of_another_checkpoint(kept, tmp_path) -> None:
     ],
 )
 def test_damaged(kept, tmp_path, change) -> None:
-    values = json.loads((tmp_path / NAME).read_text()) | change
-    (tmp_path / NAME).write_text(json.dumps(values))
+    values = json.loads((tmp_path / NAMES[1]).read_text()) | change
+    (tmp_path / NAMES[1]).write_text(json.dumps(values))
     with pytest.raises(TrainingError, match="damaged"):
         load_calibration(tmp_path)
 
 
 def test_not_json(kept, tmp_path) -> None:
     for text in ("", "[]", "{", "null"):
-        (tmp_path / NAME).write_text(text)
+        (tmp_path / NAMES[1]).write_text(text)
         with pytest.raises(TrainingError, match="damaged"):
             load_calibration(tmp_path)

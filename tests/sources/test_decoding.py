@@ -38,10 +38,14 @@ def encode(mode: str, kind: str, **options: object) -> bytes:
         ("RGB", "BMP", {}),
         ("RGB", "WEBP", {"lossless": True}),
         ("RGB", "TIFF", {}),
+        ("RGB", "AVIF", {"quality": 95}),
+        ("RGB", "HEIF", {"quality": 95}),
     ],
 )
 def test_formats_and_modes(mode: str, kind: str, options: dict[str, object]) -> None:
     """Found by content: red stays left and blue right, in RGB."""
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
     pixels = decode_image(encode(mode, kind, **options))
     assert pixels.shape == (10, 20, 3)
     assert pixels.dtype == np.uint8

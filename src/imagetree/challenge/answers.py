@@ -113,7 +113,7 @@ class ByName:
             more = f" (expected {stem!r}, without its ending)" if stem in self._places else ""
             self._faults.add(line, f"{name[:80]!r} is no image of {self._task.split}{more}")
         elif self._seen[place]:
-            self._faults.add(line, f"{name[:80]!r} is answered twice")
+            self._faults.add(line, f"{name[:80]!r} is answered twice (expected once)")
         else:
             self._seen[place] = 1
             return place

@@ -105,13 +105,15 @@ def parse_kaggle(lines: Lines, task: Task, space: LabelSpace, faults: Faults) ->
 
 def _counted(lines: Lines, task: Task, faults: Faults) -> Iterator[tuple[int, bytes]]:
     """The lines that answer an image; a wrong number of them is noted."""
-    count = 0
+    count = last = 0
     for number, line in lines:
         count += 1
         if count <= task.num_images:
+            last = number
             yield number, line
-    if count != task.num_images:
-        faults.add(None, f"{count:,} lines (expected one for each of {task.num_images:,} images)")
+    if count != task.num_images:  # where the first is missing, or the first is too many
+        fault = f"{count:,} lines (expected one for each of {task.num_images:,} images)"
+        faults.add(last + 1, fault)
 
 
 def _iter_csv(lines: Lines, task: Task, faults: Faults) -> Iterator[tuple[int, int, list[bytes]]]:

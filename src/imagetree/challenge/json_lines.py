@@ -65,7 +65,7 @@ def parse_object(line: bytes) -> tuple[dict[str, Any], str]:
     >>> parse_object(b'{"image": "a"}')
     ({'image': 'a'}, '')
     >>> parse_object(b'{"image": NaN}')
-    ({}, 'NaN is no number of JSON')
+    ({}, 'NaN is no number of JSON (expected a finite one)')
     """
     try:
         found = json.loads(
@@ -94,7 +94,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is no number of JSON (expected a finite one)")
 
 
 def _fault_of_keys(found: dict[str, Any], kind: str) -> str:
@@ -157,7 +157,7 @@ def _fault_of_score(value: Any) -> str:
         return f"{str(value)[:40]!r} is no number"
     if not 0 <= value <= 1:
         return (
-            "a value is infinite"
+            "a value is infinite (expected probabilities)"
             if value in (float("inf"), float("-inf"))
             else ("a value is not in 0..1 (expected probabilities)")
         )

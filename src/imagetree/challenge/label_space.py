@@ -82,7 +82,7 @@ class LabelSpace:
             faults.add(line, f"{len(guesses)} guesses (expected at most {max_guesses})")
             return []
         if len(set(guesses)) < len(guesses):
-            faults.add(line, "a class is guessed twice")
+            faults.add(line, "a class is guessed twice (expected once)")
             return []
         return guesses
 

@@ -1,8 +1,8 @@
 """The lines of a file that a stranger sent: bytes, streamed, in bounded memory.
 
-Text is UTF-8 without a byte order mark, its lines ended by LF, or all by CRLF; the last line need
-not be ended. Whatever else a file may be is refused by its name, with the command that converts
-it. No line is longer than the caller allows: one of a gigabyte is refused after its first megabyte.
+Text is UTF-8 without a byte order mark, its lines ended by LF; the last line need not be ended.
+Whatever else a file may be is refused by its name, with the command that converts it. No line is
+longer than the caller allows: one of a gigabyte is refused after its first megabyte.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FOREIGN = (
     (b"PK\x03\x04", "a zip archive", "unzip -p FILE > NEW"),
 )
 _CARRIAGE = "a carriage return that ends no line", "tr '\\r' '\\n' < FILE > NEW"
-_MIXED = "lines ended by LF and by CRLF", "sed 's/\\r$//' FILE > NEW"
+_CRLF = "a line ended by CRLF", "sed 's/\\r$//' FILE > NEW"
 
 
 class Faults:
@@ -88,23 +88,19 @@ def iter_lines(
             are too many.
 
     >>> import io
-    >>> list(iter_lines(io.BytesIO(b"one\r\n\r\ntwo"), "entry", max_bytes=9, max_lines=3))
+    >>> list(iter_lines(io.BytesIO(b"one\n\ntwo"), "entry", max_bytes=9, max_lines=3))
     [(1, b'one'), (2, b''), (3, b'two')]
     """
-    ends_by_crlf = None
     for number, (line, is_ended) in enumerate(_iter_split(file, where, max_bytes), 1):
-        content = line.removesuffix(b"\r")
-        has_return = len(content) < len(line)
-        if b"\r" in content or (has_return and not is_ended):
-            _raise_foreign(where, number, *_CARRIAGE)
-        if is_ended:
-            if ends_by_crlf is None:
-                ends_by_crlf = has_return
-            elif has_return is not ends_by_crlf:
-                _raise_foreign(where, number, *_MIXED)
+        if b"\r" in line:
+            is_crlf = is_ended and line.index(b"\r") == len(line) - 1
+            _raise_foreign(where, number, *(_CRLF if is_crlf else _CARRIAGE))
         if number > max_lines:
-            raise ChallengeError(f"{where}: more than {max_lines:,} lines", hint=_HINT)
-        yield number, content
+            raise ChallengeError(
+                f"{where}:{number}: more than {max_lines:,} lines (expected one for each image)",
+                hint=_HINT,
+            )
+        yield number, line
 
 
 def _iter_split(file: IO[bytes], where: str, max_bytes: int) -> Iterator[tuple[bytes, bool]]:
@@ -129,12 +125,12 @@ def _iter_split(file: IO[bytes], where: str, max_bytes: int) -> Iterator[tuple[b
 def _check_beginning(block: bytes, where: str) -> None:
     for beginning, what, command in _FOREIGN:
         if block.startswith(beginning):
-            _raise_foreign(where, None, what, command)
+            _raise_foreign(where, 1, what, command)
     even, odd = block[:64:2], block[1:64:2]
     if len(odd) > 1 and not (any(even) and any(odd)):  # the other half of each ASCII letter
         order = "LE" if any(even) else "BE"
         command = f"iconv -f UTF-16{order} -t UTF-8 FILE > NEW"
-        _raise_foreign(where, None, "UTF-16 without a mark", command)
+        _raise_foreign(where, 1, "UTF-16 without a mark", command)
 
 
 def _raise_control(data: bytes, where: str, number: int) -> None:
@@ -145,10 +141,9 @@ def _raise_control(data: bytes, where: str, number: int) -> None:
     _raise_foreign(where, line, what, "tr -d '\\000-\\010\\013\\014\\016-\\037' < FILE > NEW")
 
 
-def _raise_foreign(where: str, number: int | None, what: str, command: str) -> None:
-    place = where if number is None else f"{where}:{number}"
+def _raise_foreign(where: str, number: int, what: str, command: str) -> None:
     raise ChallengeError(
-        f"{place}: {what} (expected plain UTF-8 text, lines ended by LF or CRLF)",
+        f"{where}:{number}: {what} (expected plain UTF-8 text, lines ended by LF)",
         hint=f"convert it: {command}",
     )
 
@@ -156,6 +151,6 @@ def _raise_foreign(where: str, number: int | None, what: str, command: str) -> N
 def _check_length(line: bytes, where: str, number: int, max_bytes: int) -> None:
     if len(line) > max_bytes + line.endswith(b"\r"):
         raise ChallengeError(
-            f"{where}:{number}: a line of more than {max_bytes:,} bytes",
+            f"{where}:{number}: a line of over {max_bytes:,} bytes (expected at most so many)",
             hint=_HINT,
         )

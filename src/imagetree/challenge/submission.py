@@ -89,8 +89,7 @@ def parse_answers(
         max_bytes=fixed + by_class * len(task.wnids),
         max_lines=2 * task.num_images + _MORE_LINES,
     )
-    stated, lines = _read_statements(lines, layout, where)
-    _check_statements(stated, task, where)
+    stated, lines = _read_statements(lines, layout, task, where)
     space = _space_of(stated.get("labels"), task, form, layout, where)
     faults = Faults(where)
     guesses, probabilities = layout.parse(lines, task, space, faults)
@@ -175,7 +174,7 @@ def _format_of(name: str | None, file_name: str) -> Format:
 
 
 def _read_statements(
-    lines: Iterator[tuple[int, bytes]], layout: Format, where: str
+    lines: Iterator[tuple[int, bytes]], layout: Format, task: Task, where: str
 ) -> tuple[dict[str, str], Iterator[tuple[int, bytes]]]:
     """What a file states of itself, and the lines behind that."""
     stated: dict[str, str] = {}
@@ -184,36 +183,32 @@ def _read_statements(
             found, fault = parse_object(line)
             if found and not fault and "image" not in found:
                 for key, value in found.items():
-                    _state(stated, key, value, f"{where}:{number}")
+                    _state(stated, key, value, task, f"{where}:{number}")
                 return stated, lines
         elif line.startswith(b"#"):
             key, colon, value = line[1:].decode("utf-8", "replace").partition(":")
             stated_value = value.strip(" \t") if colon else None
-            _state(stated, key.strip(" \t"), stated_value, f"{where}:{number}")
+            _state(stated, key.strip(" \t"), stated_value, task, f"{where}:{number}")
             continue
         return stated, chain([(number, line)], lines)
     return stated, iter(())
 
 
-def _state(stated: dict[str, str], key: str, value: object, place: str) -> None:
+def _state(stated: dict[str, str], key: str, value: object, task: Task, place: str) -> None:
+    """Note a statement, and hold the file to the challenge and split that it was made for."""
     if key not in STATEMENTS or not isinstance(value, str) or key in stated:
         why = "is stated twice" if key in stated else "is no statement"
         raise ChallengeError(
             f"{place}: {key[:40]!r} {why} (expected a text for each of {', '.join(STATEMENTS)})",
             hint=_HINT,
         )
+    ours = {"challenge": task.version, "split": task.split}.get(key)
+    if ours and value != ours:
+        raise ChallengeError(
+            f"{place}: made for {key} {value[:64]!r} (expected {ours!r})",
+            hint="answer this challenge: its version is in imagetree challenge show",
+        )
     stated[key] = value
-
-
-def _check_statements(stated: dict[str, str], task: Task, where: str) -> None:
-    """Hold a file to the challenge and the split that it says it was made for."""
-    for key, ours in (("challenge", task.version), ("split", task.split)):
-        theirs = stated.get(key)
-        if theirs is not None and ours and theirs != ours:
-            raise ChallengeError(
-                f"{where}: made for {key} {theirs[:64]!r} (expected {ours!r})",
-                hint="answer this challenge: its version is in imagetree challenge show",
-            )
 
 
 def _space_of(stated: str | None, task: Task, form: Form, layout: Format, where: str) -> LabelSpace:

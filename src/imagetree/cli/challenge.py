@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from imagetree.challenge.leakage import Leakage
 
 app = App(name="challenge", help="Cut a challenge, answer it, score the answers.")
+app.command("imagetree.cli.challenge_run:run", name="run")
 
 
 @app.command
@@ -161,53 +162,6 @@ def _print_challenge(challenge: Challenge) -> None:
 
 
 @app.command
-def run(
-    run: Path,
-    *,
-    split: str = "val",
-    output: Path | None = None,
-    crops: Literal[1, 10] = 1,
-    database: str | None = None,
-) -> int:
-    """Answer a split with a trained network: write a submission.
-
-    Example: imagetree challenge run demo/run
-
-    Args:
-        run: folder of the run.
-        split: train, minival or val.
-        output: file to write; RUN/SPLIT.txt if not given. With the ending .jsonl it has the
-            probabilities of all classes, calibrated where `imagetree hedge` has been (for one
-            crop alone), from which challenge score says how well they mean what they say.
-        crops: views of an image: the centre alone, or ten whose probabilities are averaged.
-        database: where the images are; the run's own if not given.
-    """
-    from imagetree.challenge.images import locate_split
-    from imagetree.database.reading import ImageReader
-    from imagetree.recognition.recognizer import Recognizer
-    from imagetree.recognition.submit import write_submission
-    from imagetree.training.runs import load_run
-
-    loaded = load_run(run)
-    recognizer = Recognizer.load(loaded.checkpoint_path, calibrated=crops == 1)
-    view = dataclasses.replace(recognizer.view, crops=crops)
-    recognizer = dataclasses.replace(recognizer, view=view)
-    challenge = load_challenge(loaded.challenge)
-    path = output or run / f"{split}.txt"
-    with (
-        open_database(database or loaded.database) as store,
-        ImageReader(store) as reader,
-        progress_bar(split) as bar,
-    ):
-        images = locate_split(challenge, split, store, reader)
-        bad = write_submission(recognizer, images, path, bar)
-    for name, reason in bad:
-        print(f"{name}: no answer, {reason}")
-    print(f"{path}: answers for {len(images.labels):,} images of {split}")
-    return 1 if bad else 0
-
-
-@app.command
 def score(
     challenge: Path,
     submission: Path,
@@ -325,4 +279,4 @@ def formats(*, json: JsonOption = False) -> None:
     print("    # challenge: VERSION, as imagetree challenge show prints it")
     print("    # split: val")
     print('or, in jsonl, {"labels": "wnid", "challenge": "VERSION", "split": "val"}')
-    print("Text is UTF-8 without a byte order mark, lines ended by LF or all by CRLF.")
+    print("Text is UTF-8 without a byte order mark, its lines ended by LF.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from imagetree.cli.output import JsonOption, print_json, print_table, progress_bar
 
@@ -14,24 +14,28 @@ if TYPE_CHECKING:
     from imagetree.recognition.hedge_score import HedgeScore, Trial
 
 
-def hedge(run: Path, *, accuracy: float = 0.95, json: JsonOption = False) -> None:
+def hedge(
+    run: Path, *, accuracy: float = 0.95, crops: Literal[1, 10] = 1, json: JsonOption = False
+) -> None:
     """Calibrate a network on minival, and measure on val what its hedged answers keep.
 
-    The temperature and the multipliers go into RUN/calibration.json, which `imagetree recognize`
-    reads. On val they are tried, and once more with both found on each half of val and measured on
-    the other.
+    The temperature and the multipliers go into RUN/calibration.json, for ten crops into
+    RUN/calibration_10.json, which `imagetree recognize` reads. On val they are tried, and once more
+    with both found on each half of val and measured on the other.
 
     Example: imagetree hedge demo/run --accuracy 0.9
 
     Args:
         run: folder of a run.
         accuracy: promised: share of answers that are the image's class or above it.
+        crops: views of an image; one and ten have a calibration each.
     """
     from imagetree.recognition.calibrating import (
         ACCURACIES,
         calibrate_run,
         labelled_probabilities,
     )
+    from imagetree.recognition.calibration import NAMES
     from imagetree.recognition.hedge_score import Found, try_halves, try_multiplier
     from imagetree.recognition.hedging import check_accuracy
     from imagetree.recognition.recognizer import Recognizer
@@ -40,7 +44,7 @@ def hedge(run: Path, *, accuracy: float = 0.95, json: JsonOption = False) -> Non
 
     check_accuracy(accuracy)
     loaded = load_run(run)
-    recognizer = Recognizer.load(run)
+    recognizer = Recognizer.load(run, crops=crops)
     with progress_bar("minival") as progress:
         found = calibrate_run(loaded, recognizer, (*ACCURACIES, accuracy), progress)
     with progress_bar("val") as progress:
@@ -66,7 +70,7 @@ def hedge(run: Path, *, accuracy: float = 0.95, json: JsonOption = False) -> Non
         f"on val {losses[0]:.3f} -> {losses[1]:.3f}"
     )
     _print_trials((on_val, *halves), f"{accuracy:.1%} promised, measured on images of val")
-    print(f"{run / 'calibration.json'}: written")
+    print(f"{run / NAMES[crops]}: written")
 
 
 def _as_json(trial: Trial) -> dict[str, object]:

@@ -58,8 +58,8 @@ def recognize(
         accuracy: promised with --hedge.
         crops: views of an image: the centre alone, or ten whose probabilities are averaged, which
             takes ten times as long.
-        calibration: soften probabilities as `imagetree hedge RUN` has found; without, as the
-            network gives them.
+        calibration: soften probabilities as `imagetree hedge RUN` has found, for ten crops with
+            --crops 10; without, as the network gives them.
         engine: what computes: openvino-int8 and the like, auto for what `imagetree engines RUN`
             chose, or a file of `imagetree compress`.
         page: write a page with thumbnails, too.
@@ -71,9 +71,9 @@ def recognize(
     inputs = iter_inputs(paths, allow_urls=allow_urls)  # refuses a URL before anything is loaded
     from imagetree.recognition.recognizer import Recognizer
 
-    recognizer = Recognizer.load(run, calibrated=calibration)
+    recognizer = Recognizer.load(run, calibrated=calibration, crops=crops)
     logits = _logits_of(run, engine, len(paths))
-    view = dataclasses.replace(recognizer.view, crops=crops, engine=logits)
+    view = dataclasses.replace(recognizer.view, engine=logits)
     recognizer = dataclasses.replace(recognizer, view=view)
     num_guesses = min(5, len(recognizer.wnids)) if k is None else k
     promised = accuracy if hedge else None

@@ -79,7 +79,13 @@ def train(
         pack: folder of the challenge's pack, to read images from in place of the archives.
         settings: what is to be other than in the recipe.
     """
-    config = config_of(recipe, given_settings(settings))
+    return train_run(config_of(recipe, given_settings(settings)), challenge, run, pack, database)
+
+
+def train_run(
+    config: TrainConfig, challenge: Path, run: Path, pack: Path | None, database: str
+) -> int:
+    """Train a run, or go on with it, and print what came of it; the exit status."""
     from imagetree.challenge.definition import load_challenge
     from imagetree.challenge.images import locate_split
     from imagetree.database.reading import ImageReader

@@ -133,8 +133,10 @@ def norm_as_convolution(graph: Graph) -> Graph:
     """Local response normalisation as a convolution, where the operator itself is slow.
 
     The sum over neighbouring maps, with alpha and k, is a 1 x 1 convolution with a banded matrix;
-    and x / d ** 0.75 is x / (sqrt(d) * sqrt(sqrt(d))). ONNX Runtime's LRN takes a quarter of an
-    int8 network's time, this a twentieth. Another beta is left as it is.
+    and x / d ** 0.75 is x / (sqrt(d) * sqrt(sqrt(d))). In an int8 network ONNX Runtime's own LRN
+    takes a quarter of the time, this a twentieth; OpenVINO's wants its values in another layout and
+    in bfloat16 from the pooling on, while this begins and ends with eight bits (docs/log.md).
+    Another beta is left as it is.
     """
     depths = _depths(graph)
     tensors, nodes = dict(graph.tensors), []
@@ -163,29 +165,6 @@ def norm_as_convolution(graph: Graph) -> Graph:
             make_node("Div", [x, f"{name}.power"], node.output[0]),
         ]
     return replace(graph, nodes=tuple(nodes), tensors=tensors)
-
-
-def norm_in_float(graph: Graph) -> Graph:
-    """Local response normalisation of what was not rounded to eight bits before.
-
-    ONNX Runtime computes a layer in integers only if what it gives is rounded; OpenVINO does not
-    need that, and would go to eight bits and back for the norm.
-    """
-    producers = graph.producers()
-    replaced: dict[str, str] = {}
-    for node in graph.nodes:
-        before = producers.get(node.input[0]) if node.op_type == "LRN" else None
-        while before is not None and before.op_type in {"MaxPool", "Split"}:
-            before = producers.get(before.input[0])
-        if before is not None and before.op_type == "DequantizeLinear":
-            replaced[before.output[0]] = producers[before.input[0]].input[0]
-    nodes = [
-        copy_node(node, [replaced.get(name, name) for name in node.input]) for node in graph.nodes
-    ]
-    used = {name for node in nodes for name in node.input}
-    gone = {n.output[0] for n in nodes if n.output[0] in replaced and n.output[0] not in used}
-    gone |= {producers[name].input[0] for name in gone}
-    return replace(graph, nodes=tuple(node for node in nodes if node.output[0] not in gone))
 
 
 def _depths(graph: Graph) -> dict[str, int]:

@@ -9,7 +9,7 @@ import torch
 
 from imagetree.alexnet.weights_out import build_network
 from imagetree.engines.engine import num_cores, precision_of, require
-from imagetree.engines.graph import norm_as_convolution, norm_in_float, take_apart
+from imagetree.engines.graph import norm_as_convolution, take_apart
 from imagetree.engines.signal_stack import keep_signal_stack
 from imagetree.training.device import choose_device, normalise
 
@@ -97,8 +97,10 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "f32" if precision_of(name) == "fp32" else "bf16",
             "INFERENCE_NUM_THREADS": num_cores(),
         }
-        graph = norm_in_float(take_apart(model)).to_model()
-        self._model = graph.SerializeToString()
+        graph = take_apart(model)
+        if precision_of(name) == "int8":  # its own LRN wants other layouts before it and behind
+            graph = norm_as_convolution(graph)
+        self._model = graph.to_model().SerializeToString()
         self._requests: dict[int | None, Any] = {}
         self._lock = threading.Lock()  # a request is one batch's
         _, *square = model.graph.input[0].type.tensor_type.shape.dim

@@ -27,6 +27,8 @@ def ending_of(data: bytes) -> str:
     """
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
+    if data[4:8] == b"ftyp":
+        return "avif" if data[8:12] in {b"avif", b"avis"} else "heic"
     for start, ending in _ENDINGS.items():
         if data.startswith(start):
             return ending

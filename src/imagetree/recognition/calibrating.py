@@ -81,7 +81,7 @@ def calibrate_run(
 
     Args:
         run: the run.
-        recognizer: the network of its checkpoint.
+        recognizer: the network of its checkpoint; for its number of crops they are found.
         accuracies: to promise, each in (0, 1].
         progress: called with (images done, images in all).
 
@@ -101,5 +101,5 @@ def calibrate_run(
         log_loss_after=log_loss(probabilities, truth, temperature),
         multipliers={each: turn.least_multiplier(each) for each in sorted(set(accuracies))},
     )
-    save_calibration(run.folder, found)
+    save_calibration(run.folder, found, recognizer.view.crops)
     return found

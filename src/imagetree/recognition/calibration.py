@@ -2,7 +2,8 @@
 
 `calibration.json` has the temperature, the multipliers of promised accuracies, and the SHA-256 of
 the checkpoint that they were found for: with any other they would promise what nothing keeps, so
-they are refused.
+they are refused. The mean over ten crops is less sure than one crop is, so it has a temperature and
+multipliers of its own, in `calibration_10.json`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from imagetree.errors import TrainingError
 from imagetree.files import sha256_of, write_atomic
@@ -19,7 +20,10 @@ from imagetree.training.checkpoints import NAME as CHECKPOINT
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAME = "calibration.json"
+Crops = Literal[1, 10]
+"""Views of an image that an answer is the mean of."""
+
+NAMES: dict[Crops, str] = {1: "calibration.json", 10: "calibration_10.json"}
 FORMAT = 1
 
 
@@ -61,25 +65,26 @@ class Calibration:
         }
 
 
-def save_calibration(folder: Path, calibration: Calibration) -> None:
-    """Write a run's calibration, whole or not at all.
+def save_calibration(folder: Path, calibration: Calibration, crops: Crops = 1) -> None:
+    """Write a run's calibration for so many crops, whole or not at all.
 
     Raises:
         ImagetreeError: it cannot be written.
     """
-    write_atomic(folder / NAME, json.dumps(calibration.to_json(), indent=2) + "\n")
+    write_atomic(folder / NAMES[crops], json.dumps(calibration.to_json(), indent=2) + "\n")
 
 
-def load_calibration(folder: Path) -> Calibration | None:
-    """A run's calibration; None if there is none.
+def load_calibration(folder: Path, crops: Crops = 1) -> Calibration | None:
+    """A run's calibration for so many crops; None if there is none.
 
     Raises:
         TrainingError: it is damaged, or was found for another checkpoint than is there now.
     """
-    path = folder / NAME
+    path = folder / NAMES[crops]
     if not path.exists():
         return None
-    hint = f"find it again: imagetree hedge {folder}; or recognize with --no-calibration"
+    command = f"imagetree hedge {folder}" + ("" if crops == 1 else f" --crops {crops}")
+    hint = f"find it again: {command}; or recognize with --no-calibration"
     try:
         calibration = _parse(json.loads(path.read_text()))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:

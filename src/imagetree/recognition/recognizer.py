@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imagetree.alexnet.network import AlexNet
-    from imagetree.recognition.calibration import Calibration
+    from imagetree.recognition.calibration import Calibration, Crops
     from imagetree.recognition.hedging import AnswerTree
     from imagetree.recognition.inputs import Input
     from imagetree.training.batches import Images
@@ -161,13 +161,14 @@ class Recognizer:
     calibration: Calibration | None = None
 
     @classmethod
-    def load(cls, path: Path, *, calibrated: bool = False) -> Recognizer:
+    def load(cls, path: Path, *, calibrated: bool = False, crops: Crops = 1) -> Recognizer:
         """The network of a run or of a checkpoint file.
 
         Args:
             path: a run's folder, or the file.
             calibrated: read the probabilities as the calibration beside the checkpoint says, where
-                there is one.
+                there is one for this number of crops.
+            crops: views of an image; the answer is the mean over them.
 
         Raises:
             TrainingError: the file is missing, damaged, or of another architecture than it says;
@@ -176,7 +177,8 @@ class Recognizer:
         path = path / NAME if path.is_dir() else path
         checkpoint = load_checkpoint(path)
         # only a run's own checkpoint has one: beside a copy lies what was found for another file
-        calibration = load_calibration(path.parent) if calibrated and path.name == NAME else None
+        has_own = calibrated and path.name == NAME
+        calibration = load_calibration(path.parent, crops) if has_own else None
         config = checkpoint.config
         device = choose_device("auto")
         network = load_network(checkpoint, name=str(path)).to(device)
@@ -186,6 +188,7 @@ class Recognizer:
             checkpoint.std,
             config.precision,
             config.workers,
+            crops,
         )
         return cls(network, checkpoint.wnids, view, calibration)
 
@@ -203,9 +206,10 @@ class Recognizer:
         known = self.calibration.multipliers if self.calibration else {}
         if accuracy not in known:
             there = f"there are {', '.join(map(str, known))}" if known else "there is none"
+            crops = "" if self.view.crops == 1 else f" --crops {self.view.crops}"
             raise TrainingError(
                 f"no multiplier is known for an accuracy of {accuracy} ({there})",
-                hint=f"find it on minival: imagetree hedge RUN --accuracy {accuracy}",
+                hint=f"find it on minival: imagetree hedge RUN --accuracy {accuracy}{crops}",
             )
         return known[accuracy]
 

@@ -7,10 +7,12 @@ alpha. The format is found in the bytes: ImageNet itself holds a PNG that is cal
 
 from __future__ import annotations
 
+import importlib
 import io
 import threading
 import warnings
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+"""What is read always; and HEIF, as telephones write it, where the extra `heif` is installed."""
 MAX_PIXELS = 100_000_000
 """Pictures above this are refused before their pixels are made: a bomb, or no photograph."""
 
@@ -33,7 +36,7 @@ class Header(NamedTuple):
     """What an image's file says of itself before its pixels are made.
 
     Args:
-        format: one of FORMATS.
+        format: one of FORMATS, or HEIF.
         width: in pixels, as stored.
         height: in pixels, as stored.
         mode: Pillow's name of how a pixel is stored: `RGB`, `L`, `CMYK`, `P`, `I;16`.
@@ -193,13 +196,13 @@ def _orientation(image: Image.Image) -> int:
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """An image of Pillow whose size is allowed; its errors are ours."""
     try:
-        with _QUIET, Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _QUIET, Image.open(io.BytesIO(data), formats=_formats()) as image:
             check_size(*image.size)
             yield image
     except UnidentifiedImageError:
         raise DatabaseError(
             f"not an image: {len(data)} bytes that begin with {data[:8]!r} "
-            f"(expected one of {', '.join(FORMATS)}){_libjpeg_on(data)}"
+            f"(expected one of {', '.join(_formats())}){_libjpeg_on(data)}{_heif_on(data)}"
         ) from None
     except Image.DecompressionBombError as error:
         raise DatabaseError(f"too large: {error}") from None
@@ -209,6 +212,22 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # noqa: BLE001  what they run into: struct.error, TypeError, ...
         raise DatabaseError(f"damaged: {type(error).__name__}, {error}") from None
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """The formats that are read here."""
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ImportError:
+        return FORMATS
+    return (*FORMATS, "HEIF")
+
+
+def _heif_on(data: bytes) -> str:
+    """What a HEIF wants, where it cannot be read."""
+    is_heif = data[4:8] == b"ftyp" and "HEIF" not in _formats()
+    return "; for HEIC: pip install 'imagetree[heif]'" if is_heif else ""
 
 
 def _libjpeg_on(data: bytes) -> str:

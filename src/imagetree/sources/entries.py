@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-IMAGE_SUFFIXES = frozenset({"jpeg", "jpg", "png", "webp", "bmp", "gif", "tif", "tiff"})
+IMAGE_SUFFIXES = frozenset(
+    {"jpeg", "jpg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"}
+)
 MAX_IMAGE_BYTES = 1 << 30
 _LEAVINGS = frozenset({".DS_Store", "Thumbs.db"})
 
