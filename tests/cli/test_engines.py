@@ -54,8 +54,9 @@ def test_recognize_with_an_engine(name, chosen, imagetree) -> None:
     """The same probabilities as the network's, near enough; of ten crops too."""
     photographs = sorted((chosen.parent / "images").rglob("*.JPEG"))[:3]
     for more in ([], ["--crops", 10]):
-        plain = guesses(imagetree("recognize", chosen, *photographs, "--json", *more))
-        said = imagetree("recognize", chosen, *photographs, "--json", "--engine", name, *more)
+        words = ["recognize", chosen, *photographs, "--json", *more]
+        plain = guesses(imagetree(*words, "--engine", "pytorch-fp32"))
+        said = imagetree(*words, "--engine", name)
         assert said.status == 0
         for own, theirs in zip(guesses(said), plain, strict=True):
             assert own == pytest.approx(theirs, abs=0.02)
@@ -63,12 +64,21 @@ def test_recognize_with_an_engine(name, chosen, imagetree) -> None:
 
 def test_a_sample_with_an_engine(chosen, imagetree) -> None:
     """The engine is what answers there, too: its probabilities are not the network's own bits."""
-    plain = imagetree("recognize", chosen, "--sample", 2, "--json")
-    said = imagetree("recognize", chosen, "--sample", 2, "--json", "--engine", "openvino-int8")
+    words = ["recognize", chosen, "--sample", 2, "--json", "--engine"]
+    plain = imagetree(*words, "pytorch-fp32")
+    said = imagetree(*words, "openvino-int8")
     assert said.status == 0
     assert guesses(said) != guesses(plain)
     for own, theirs in zip(guesses(said), guesses(plain), strict=True):
         assert own == pytest.approx(theirs, abs=0.02)
+
+
+def test_many_images_are_answered_by_what_was_chosen(chosen, imagetree) -> None:
+    """A single file is not: the network has answered before another engine is loaded."""
+    photographs = sorted((chosen.parent / "images").rglob("*.JPEG"))[:2]
+    throughput = json.loads((chosen / "engine.json").read_text())["machines"].popitem()[1][1]
+    assert imagetree("recognize", chosen, *photographs).err == f"engine: {throughput}\n"
+    assert imagetree("recognize", chosen, photographs[0]).err == ""
 
 
 def test_an_engine_that_is_none(run, imagetree) -> None:

@@ -61,7 +61,8 @@ def recognize(
         calibration: soften probabilities as `imagetree hedge RUN` has found, for ten crops with
             --crops 10; without, as the network gives them.
         engine: what computes: openvino-int8 and the like, auto for what `imagetree engines RUN`
-            chose, or a file of `imagetree compress`.
+            chose, or a file of `imagetree compress`; if not given, what was chosen here for many
+            images, and pytorch-fp32 for a single file, which is answered before another is loaded.
         page: write a page with thumbnails, too.
         allow_urls: paths may be URLs (http, https, s3), which are fetched.
     """
@@ -72,7 +73,8 @@ def recognize(
     from imagetree.recognition.recognizer import Recognizer
 
     recognizer = Recognizer.load(run, calibrated=calibration, crops=crops)
-    logits = _logits_of(run, engine, len(paths))
+    is_one = len(paths) == 1 and Path(paths[0]).is_file()
+    logits = _logits_of(run, engine, is_one=is_one) if engine else _chosen(run, is_one=is_one)
     view = dataclasses.replace(recognizer.view, engine=logits)
     recognizer = dataclasses.replace(recognizer, view=view)
     num_guesses = min(5, len(recognizer.wnids)) if k is None else k
@@ -101,10 +103,18 @@ def _check_asked(
         )
 
 
-def _logits_of(run: Path, name: str | None, num_paths: int) -> Logits | None:
-    """What the engine of that name computes, the soonest for one file; None without a name."""
-    if name is None:
+def _chosen(run: Path, *, is_one: bool) -> Logits | None:
+    """What the engine that was chosen here computes; None for a single file, or if none was."""
+    from imagetree.engines.choosing import remembered
+    from imagetree.training.runs import load_run
+
+    if is_one or not run.is_dir() or remembered(load_run(run)) is None:
         return None
+    return _logits_of(run, "auto", is_one=False)
+
+
+def _logits_of(run: Path, name: str, *, is_one: bool) -> Logits:
+    """What the engine of that name computes; auto is the soonest for one file."""
     from imagetree.engines.choosing import load_engine
     from imagetree.training.runs import load_run
 
@@ -113,7 +123,9 @@ def _logits_of(run: Path, name: str | None, num_paths: int) -> Logits | None:
             f"{run}: no folder of a run, which --engine needs",
             hint="name the run's folder in the place of the checkpoint",
         )
-    return load_engine(load_run(run), name, "latency" if num_paths == 1 else "throughput").logits
+    found = load_engine(load_run(run), name, "latency" if is_one else "throughput")
+    print(f"engine: {found.name}", file=sys.stderr)
+    return found.logits
 
 
 def _count(paths: Sequence[str], *, allow_urls: bool) -> int:
