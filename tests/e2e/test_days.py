@@ -445,6 +445,7 @@ def keep_the_account(day, browser, scripts):
     elsewhere.go("/")
     log_in(elsewhere, "Bob", PASSWORD)
     day.hands.link("Bob")
+    assert day.shows("Where you are logged in")
     assert day.page.locator("table tbody tr").count() == 2
     other = day.page.locator("table tbody tr").filter(has_not_text="(this one)")
     day.hands.press(other.get_by_role("button"))

@@ -124,7 +124,8 @@ def main() -> None:
     began, number = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         site = furnish(Path(folder))
-        with running(site.place, "--run", str(site.run)) as served:
+        words = ["--run", str(site.run), "--index", str(site.index)]
+        with running(site.place, *words) as served:
             while (left := given.seconds - (time.monotonic() - began)) > 0:
                 asked, wrong = ask(served.url, site, number, min(left, ROUND_SECONDS))
                 answers += asked

@@ -12,6 +12,7 @@ from imagetree.accounts.clock import utc
 from imagetree.alexnet.network import AlexNet
 from imagetree.challenge.cut import CutConfig, cut_challenge
 from imagetree.challenge.images import write_test_images
+from imagetree.cli.index import build
 from imagetree.curation.check import check_images
 from imagetree.curation.removal import hide_synset, remove_images
 from imagetree.curation.votes import Vote, add_votes
@@ -59,6 +60,7 @@ class Furnished(NamedTuple):
     Args:
         place: path of the database.
         run: of a network.
+        index: of what it makes of images.
         sessions: the cookie of each role.
         tokens: likewise, for programs.
         fields: what can stand for each variable of an address.
@@ -66,6 +68,7 @@ class Furnished(NamedTuple):
 
     place: Path
     run: Path
+    index: Path
     sessions: dict[str, str]
     tokens: dict[str, str]
     fields: dict[str, str]
@@ -130,6 +133,7 @@ def furnish(folder: Path) -> Furnished:
     sessions, tokens = {}, {}
     with open_database(place) as database:
         open_boards(database, folder)
+        build(run, folder / "index")
         for name, role in ROLES.items():
             account = users.sign_up(database, users.Signup(name, PASSWORD, "", role), Origin("me"))
             sessions[role] = keys.open_session(database, account, "a browser", utc())
@@ -145,4 +149,4 @@ def furnish(folder: Path) -> Furnished:
             post_news(database, title, "It is there.\n\nSo is the leaderboard.", CURATOR)
         withdraw_news(database, 3)
     fields = {"wnid": SQUARE, "key": f"{SQUARE}_4", "number": "1", "name": "single_gpu"}
-    return Furnished(place, run, sessions, tokens, fields)
+    return Furnished(place, run, folder / "index", sessions, tokens, fields)

@@ -17,6 +17,7 @@ from imagetree.web.app import create_app
 from imagetree.web.settings import Settings
 
 from ..conftest import need
+from .conftest import NO_MAIL
 from .furnished import (
     BOARD,
     CLOSED_BOARD,
@@ -50,14 +51,17 @@ PAGES = {
         *(f"/synset/{PLANE}?subtree=true&after={SQUARE}_1", f"/synset/{TORUS}"),
     ],
     "/image/{key:image}": [
-        *(f"/image/{SQUARE}_4", f"/image/{SPHERE}_7", f"/image/{SQUARE}_4/seen"),
+        *(f"/image/{SQUARE}_4", f"/image/{SPHERE}_7"),
     ],
+    "/image/{key:image}/seen": [f"/image/{SQUARE}_4/seen"],
+    "/image/{key:image}/neighbours": [f"/image/{SQUARE}_4/neighbours"],
     "/image/{name}": [f"/image/{SQUARE}_4"],
     "/common": ["/common"],
     "/common/{number}": [
         *("/common/1", "/common/1?guess=figure", "/common/1?guess=dog", "/common/1?reveal=true"),
         "/common/1?guess=xyzzyxyzzy",
     ],
+    "/common/{number}/says": ["/common/1/says"],
     "/publications": ["/publications"],
     "/about": ["/about"],
     "/download": ["/download", "/download?wnid=x"],
@@ -82,10 +86,15 @@ PAGES = {
     ],
     "/coolstuff/recognize": ["/coolstuff/recognize"],
     "/coolstuff/common": ["/coolstuff/common"],
+    "/coolstuff/neighbours": ["/coolstuff/neighbours"],
     "/terms": ["/terms"],
     "/login": ["/login"],
     "/signup": ["/signup"],
     "/reset": ["/reset"],
+    "/forgotten": ["/forgotten"],
+    "/mailing-list": ["/mailing-list"],
+    "/mailing-list/join": ["/mailing-list/join?key=x"],
+    "/mailing-list/leave": ["/mailing-list/leave?key=x"],
     "/account": ["/account"],
     "/votes": ["/votes", "/votes?wnid=x"],
     "/votes/{wnid}": [f"/votes/{SQUARE}", f"/votes/{STAR}"],
@@ -210,16 +219,25 @@ def routes_of(app):
     }
 
 
-def test_every_page_is_looked_at(client):
+def settings_of(place, run, index):
+    """A site that has all pages: with a run, an index and mail."""
+    return Settings(
+        str(place), run=run, index=index, smtp=NO_MAIL, public_url="http://127.0.0.1", page_size=6
+    )
+
+
+def test_every_page_is_looked_at(site_place, tmp_path):
     """A page that is new is put into PAGES, or into NO_PAGES with a reason."""
-    assert routes_of(client.app) - set(NO_PAGES) == set(PAGES) - {"nowhere"}
-    assert set(NO_PAGES) <= routes_of(client.app)
+    app = create_app(settings_of(site_place, tmp_path / "run", tmp_path / "index"))
+    assert routes_of(app) - set(NO_PAGES) == set(PAGES) - {"nowhere"}
+    assert set(NO_PAGES) <= routes_of(app)
+    app.state.site.database.close()
 
 
 @pytest.mark.slow
 def test_no_page_has_a_fault(browser, site, axe):
     """Nor does one scroll sideways; in the end every template was among those looked at."""
-    with served(Settings(str(site.place), run=site.run, page_size=6)) as (app, address):
+    with served(settings_of(site.place, site.run, site.index)) as (app, address):
         found = Looker(browser, address, axe, site.sessions["curator"])
         for paths in PAGES.values():
             for path in paths:
@@ -255,7 +273,8 @@ def look_at_forms(found):
     page.click("text=Announce it")
     found.look("an announcement that is refused")
     photo = {"name": "a.png", "mimeType": "image/png", "buffer": photo_of_nothing()}
-    for kind, button in (("recognize", "Recognise"), ("common", "Find out")):
+    buttons = {"recognize": "Recognise", "common": "Find out", "neighbours": "Find out"}
+    for kind, button in buttons.items():
         found.go(f"/coolstuff/{kind}")
         page.set_input_files("#photo", photo)
         page.get_by_role("button", name=button, exact=True).click()
