@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse
 from starlette.datastructures import FormData, UploadFile
 
 from imagetree.accounts.limits import ENTRIES
@@ -184,8 +184,8 @@ def _add_twins(router: APIRouter, site: Site) -> None:
 def _add_files(router: APIRouter, site: Site) -> None:
     @router.get(
         "/challenges/{name}/leaderboard.csv",
-        response_class=PlainTextResponse,
-        responses=_REFUSALS,
+        response_class=Response,
+        responses={**_REFUSALS, 200: {"content": {"text/csv": {}}}},
     )
     def csv(name: str, view: _View = "best") -> Response:
         """The leaderboard as comma-separated values."""

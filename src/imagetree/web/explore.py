@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from imagetree.database import images_of, interesting_root, sample
+from imagetree.database import interesting_root, sample
 from imagetree.database.hierarchy import nodes_of
 from imagetree.web import content
 from imagetree.web.caching import unless_changed
@@ -97,7 +97,7 @@ def create_router(site: Site) -> APIRouter:
         return show(request, _noun(wnid))
 
     def show(request: Request, wnid: str) -> Response:
-        rows = images_of(site.database, [wnid], subtree=True, limit=_SIDE_IMAGES)
+        rows = sample(site.database, [wnid], _SIDE_IMAGES, 0, subtree=True)
         values = explored(site.database, wnid) | {"images": site.thumbnails.describe(rows)}
         return site.page(request, "explore.html", values)
 
