@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,10 +13,16 @@ import pytest
 from PIL import Image
 
 from imagetree.cli.main import main
+from imagetree.database import import_source, open_database
+
+from ..web.conftest import browser
+from ..web.furnished import PLANE, SQUARE, draw, open_boards
+from .days import World
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["browser"]  # a fixture
 WNIDS = ("n02084071", "n02121808", "n02691156")  # dog, domestic cat, airplane
 
 
@@ -82,3 +89,27 @@ def imagetree(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         return Said(status, said.out, said.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    made = draw(tmp_path_factory.mktemp("drawn"))
+    return World(made.place, made.run, SQUARE, PLANE, "sqaure")
+
+
+@pytest.fixture(scope="session")
+def challenged(tmp_path_factory, drawn):
+    """The drawn world with a challenge of four figures, whose test is sealed."""
+    folder = tmp_path_factory.mktemp("challenged")
+    place = shutil.copyfile(drawn.place, folder / "images.db")
+    with open_database(place) as database:
+        open_boards(database, folder)
+    return drawn._replace(place=place)
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory, imagenette, drawn):
+    place = tmp_path_factory.mktemp("real") / "images.db"
+    with open_database(place, create=True) as database:
+        import_source(database, imagenette / "train.tar")
+    return World(place, drawn.run, "n02979186", "n03183080", "casette player")

@@ -6,6 +6,8 @@ import io
 import tarfile
 from typing import TYPE_CHECKING, NamedTuple
 
+from PIL import Image
+
 from imagetree.accounts import keys, users
 from imagetree.accounts.audit import Origin
 from imagetree.accounts.clock import utc
@@ -131,7 +133,11 @@ def furnish(folder: Path) -> Furnished:
     """
     place, run = draw(folder)
     sessions, tokens = {}, {}
+    for wnid in (SQUARE, TRIANGLE):  # two images of one name
+        (folder / "more" / wnid).mkdir(parents=True)
+        Image.new("RGB", (40, 30), "#28c").save(folder / "more" / wnid / "plain.JPEG")
     with open_database(place) as database:
+        import_source(database, folder / "more")
         open_boards(database, folder)
         build(run, folder / "index")
         for name, role in ROLES.items():

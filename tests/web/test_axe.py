@@ -55,7 +55,7 @@ PAGES = {
     ],
     "/image/{key:image}/seen": [f"/image/{SQUARE}_4/seen"],
     "/image/{key:image}/neighbours": [f"/image/{SQUARE}_4/neighbours"],
-    "/image/{name}": [f"/image/{SQUARE}_4"],
+    "/image/{name}": ["/image/plain"],
     "/common": ["/common"],
     "/common/{number}": [
         *("/common/1", "/common/1?guess=figure", "/common/1?guess=dog", "/common/1?reveal=true"),
@@ -206,6 +206,11 @@ class Looker:
                 found = run_axe(self.page, self._axe)
                 self.faults += [f"{what}, {width}, {scheme}: {fault}" for fault in found]
 
+    def send(self, button):
+        """Press a button by its name, and wait for the page that it leads to."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=button).first.click()
+
     def close(self):
         self._context.close()
 
@@ -221,9 +226,7 @@ def routes_of(app):
 
 def settings_of(place, run, index):
     """A site that has all pages: with a run, an index and mail."""
-    return Settings(
-        str(place), run=run, index=index, smtp=NO_MAIL, public_url="http://127.0.0.1", page_size=6
-    )
+    return Settings(str(place), run=run, index=index, smtp=NO_MAIL, page_size=6)
 
 
 def test_every_page_is_looked_at(site_place, tmp_path):
@@ -252,7 +255,7 @@ def test_no_page_has_a_fault(browser, site, axe):
         templates = app.state.site.templates.env
         seen = {name for _, name in templates.cache}
         assert "\n".join(found.faults + visitor.faults) == ""
-        assert set(templates.list_templates()) - seen == set()
+        assert set(templates.list_templates()) - seen == {"explore_branch.html"}  # see NO_PAGES
 
 
 def look_at_forms(found):
@@ -261,28 +264,28 @@ def look_at_forms(found):
     found.go("/curate/hidden")
     page.fill("#wnid", TRIANGLE)
     page.fill("#why", "for a test")
-    page.click("text=Hide it")
+    found.send("Hide it")
     found.look("the page that asks for confirmation")
     found.go("/account")
     page.fill("#label", "a script")
-    page.click("text=Make a token")
+    found.send("Make a token")
     found.look("a token, shown once")
     found.go("/news")
     page.fill("#title", " ")
     page.fill("#text", " ")
-    page.click("text=Announce it")
+    found.send("Announce it")
     found.look("an announcement that is refused")
     photo = {"name": "a.png", "mimeType": "image/png", "buffer": photo_of_nothing()}
     buttons = {"recognize": "Recognise", "common": "Find out", "neighbours": "Find out"}
     for kind, button in buttons.items():
         found.go(f"/coolstuff/{kind}")
         page.set_input_files("#photo", photo)
-        page.get_by_role("button", name=button, exact=True).click()
+        found.send(button)
         found.look(f"what a photo is: {kind}")
     found.go(f"/challenges/{BOARD}/submit")
     page.fill("#team", "A team")
     page.set_input_files("#file", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"x\n"})
-    page.click("text=Send it")
+    found.send("Send it")
     found.look("an entry that is refused")
 
 
@@ -292,12 +295,12 @@ def look_at_refusals(found):
     found.go("/login")
     page.fill("#name", PARTICIPANT)
     page.fill("#password", "not the password")
-    page.get_by_role("button", name="Log in").click()
+    found.send("Log in")
     found.look("a login that is refused")
     found.go("/signup")
     page.fill("#name", PARTICIPANT)
     page.fill("#password", "correct horse battery")
-    page.get_by_role("button", name="Sign up").click()
+    found.send("Sign up")
     found.look("a signup that is refused")
 
 

@@ -1,60 +1,10 @@
-"""A visitor's way through the site in Debian's Chromium, with and without JavaScript."""
+"""What the keyboard does on the site, in Debian's Chromium; whole days are in tests/e2e."""
 
 from __future__ import annotations
 
 import pytest
 
 pytestmark = pytest.mark.slow
-
-DOG, CHIHUAHUA, CANINE = "n02084071", "n02085620", "n02083346"
-
-
-@pytest.fixture(params=[True, False], ids=["with-scripts", "without-scripts"])
-def page(browser, request):
-    """A page whose console must stay silent: the policy says there what it has stopped."""
-    context = browser.new_context(java_script_enabled=request.param)
-    context.set_default_timeout(60_000)
-    page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text))
-    yield page
-    context.close()
-    assert said == []
-
-
-def test_a_visitor_explores_guesses_and_finds(page, address):
-    """From home through the tree to an image, its neighbour, a search and the puzzle."""
-    page.goto(address)
-    page.get_by_role("link", name="Explore").click()
-    page.get_by_role("link", name="Open canine").click()
-    page.get_by_role("link", name="dog, domestic dog, Canis familiaris", exact=True).click()
-    page.wait_for_url(f"**/explore/{DOG}")
-    page.get_by_role("link", name="All about dog").click()
-    page.get_by_role("link", name="Next").first.click()
-    page.wait_for_url("**after=*")
-    page.get_by_role("link", name=f"dog, {DOG}_3").click()
-    page.get_by_role("link", name="Previous").click()
-    page.wait_for_url(f"**/image/{DOG}_2")
-    assert page.get_by_text("2 of 3 in its synset").is_visible()
-    page.get_by_role("searchbox").fill("chihuahwa")
-    page.get_by_role("searchbox").press("Enter")
-    page.get_by_role("link", name="Chihuahua", exact=True).first.click()
-    assert page.get_by_role("heading", name="Search for Chihuahua").is_visible()
-    page.goto(f"{address}/common/1")
-    page.get_by_label("Your guess").fill("canine")
-    page.get_by_role("button", name="Find out!").click()
-    assert page.get_by_text("Near: they are a kind of canine, 1 step").is_visible()
-    page.get_by_label("Your guess").fill("dog")
-    page.get_by_role("button", name="Find out!").click()
-    assert page.get_by_text("Right: dog").is_visible()
-
-
-def test_the_choice_of_dark_stays(page, address):
-    page.goto(f"{address}/explore/{DOG}")
-    page.get_by_role("button", name="Dark").click()
-    assert page.url == f"{address}/explore/{DOG}"
-    page.goto(address)
-    assert page.locator("html[data-theme=dark]").count() == 1
-    assert page.locator("button[aria-pressed=true]").inner_text() == "Dark"
 
 
 def test_the_tree_opens_in_place_by_the_keyboard(browser, address):
