@@ -26,6 +26,7 @@ from imagetree.demo.tree import FIGURES
 from imagetree.leaderboard.boards import BoardConfig, close_board, open_board
 from imagetree.leaderboard.entries import Submission, submit
 from imagetree.leaderboard.teams import add_team
+from imagetree.sources.source import SourceOptions
 from imagetree.training.checkpoints import Checkpoint, save_checkpoint
 from imagetree.training.config import TrainConfig
 from imagetree.training.runs import open_run
@@ -125,6 +126,15 @@ def open_boards(database, folder: Path) -> None:
     close_board(database, CLOSED_BOARD)
 
 
+def import_plain(database, folder: Path, wnid: str) -> None:
+    """Import an image that is called `plain`; beside no label it would be called by its synset."""
+    folder.mkdir(parents=True)
+    Image.new("RGB", (40, 30), "#28c").save(folder / "plain.JPEG")
+    labels = folder.with_suffix(".txt")
+    labels.write_text(f"plain.JPEG {wnid}\n")
+    import_source(database, folder, SourceOptions(labels=labels))
+
+
 def furnish(folder: Path) -> Furnished:
     """Make the site's database.
 
@@ -133,12 +143,10 @@ def furnish(folder: Path) -> Furnished:
     """
     place, run = draw(folder)
     sessions, tokens = {}, {}
-    for wnid in (SQUARE, TRIANGLE):  # two images of one name
-        (folder / "more" / wnid).mkdir(parents=True)
-        Image.new("RGB", (40, 30), "#28c").save(folder / "more" / wnid / "plain.JPEG")
     with open_database(place) as database:
-        import_source(database, folder / "more")
         open_boards(database, folder)
+        for wnid in (SQUARE, TRIANGLE):  # two images of one name; now neither can be sealed
+            import_plain(database, folder / "more" / wnid, wnid)
         build(run, folder / "index")
         for name, role in ROLES.items():
             account = users.sign_up(database, users.Signup(name, PASSWORD, "", role), Origin("me"))
