@@ -114,6 +114,15 @@ def test_images_of_a_tar_are_told_by_their_places(store, source):
             assert len(each[each.size :]) == 0
 
 
+def test_a_system_that_takes_no_advice_gives_the_same_bytes(store, monkeypatch):
+    """As macOS, which has no `posix_fadvise`."""
+    with ImageReader(store) as reader:
+        plan = plan_tar(store, reader, Selection())
+        whole = whole_of(iter_tar(store, reader, plan))
+        monkeypatch.delattr(os, "posix_fadvise")
+        assert whole_of(iter_tar(store, reader, plan)) == whole
+
+
 def test_memory_is_used_again_and_holds_what_is_due(tmp_path):
     """Of a folder's images, which are read: more than all memory together, in order."""
     folder = tmp_path / "classes" / DOG

@@ -245,8 +245,9 @@ class _Streaming:
             header = tarwriter.member_header(file_name(source, ENDING), source.length)
             parts += before + header, FilePart(*place, source.length)
             before = bytes(size - len(header) - source.length)
-            # Asked for now, the disk has it by the time that it is sent.
-            os.posix_fadvise(*place, source.length, os.POSIX_FADV_WILLNEED)
+            if hasattr(os, "posix_fadvise"):  # not on macOS
+                # Asked for now, the disk has it by the time that it is sent.
+                os.posix_fadvise(*place, source.length, os.POSIX_FADV_WILLNEED)
         return _Run([*parts, before], None)
 
     def _read(self, items: list[_Item]) -> _Run:

@@ -14,6 +14,7 @@ import asyncio
 import os
 import select
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -136,8 +137,9 @@ class Protocol(H11Protocol):
             else:
                 await send(message)
 
-        extensions = {**scope.get("extensions", {}), PARTS: {}}
-        await app({**scope, "extensions": extensions}, receive, send_some)
+        if sys.platform == "linux":  # elsewhere sendfile and MSG_MORE are others, or missing
+            scope = {**scope, "extensions": {**scope.get("extensions", {}), PARTS: {}}}
+        await app(scope, receive, send_some)
 
     async def _send_parts(self, cycle: RequestResponseCycle, parts: Iterable[Part]) -> None:
         await self.flow.drain()  # what was sent before goes first
