@@ -27,11 +27,12 @@ from imagetree.alexnet.architectures import architecture_named
 from imagetree.alexnet.network import AlexNet
 from imagetree.alexnet.onnx_graph import make_onnx
 from imagetree.alexnet.weights import Description, Weights
-from imagetree.engines.building import NAMES, build_engine, build_on, make_int8
-from imagetree.engines.engine import num_cores
+from imagetree.engines.building import build_engine, make_int8
+from imagetree.engines.engine import NAMES, num_cores
 from imagetree.engines.graph import Graph, copy_node, take_apart
 from imagetree.engines.low_rank import find_bases, lower_rank
 from imagetree.engines.quantise import quantise
+from imagetree.engines.runtimes import build_on
 from imagetree.wordnet import load_nouns
 from run import interleaved, show
 

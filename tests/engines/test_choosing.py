@@ -8,17 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from imagetree.engines import choosing
-from imagetree.engines.building import NAMES, REFERENCE
-from imagetree.engines.choosing import (
-    INT8_NAME,
-    NAME,
-    choose_engines,
-    load_engine,
-    machine,
-    remembered,
-)
-from imagetree.engines.engine import precision_of
+from imagetree.engines import choosing, loading
+from imagetree.engines.choosing import choose_engines
+from imagetree.engines.engine import NAMES, REFERENCE, precision_of
+from imagetree.engines.loading import INT8_NAME, NAME, load_engine, machine, remembered
 from imagetree.errors import TrainingError
 from imagetree.training.runs import load_run
 
@@ -61,17 +54,17 @@ def test_remembered(measured) -> None:
 
 def test_auto_is_what_was_chosen(measured, squares) -> None:
     run, chosen = measured
-    assert load_engine(run, "auto", "latency").name == chosen.latency
-    engine = load_engine(run, "auto")
+    assert load_engine(run, "auto", "latency").engine.name == chosen.latency
+    engine = load_engine(run, "auto").engine
     assert engine.name == chosen.throughput
-    reference = load_engine(run, REFERENCE).logits(squares.pixels)
+    reference = load_engine(run, REFERENCE).engine.logits(squares.pixels)
     found = engine.logits(squares.pixels)
     assert np.linalg.norm(found - reference) < 0.1 * np.linalg.norm(reference)
 
 
 def test_another_machine_knows_nothing(measured, monkeypatch) -> None:
     run, _ = measured
-    monkeypatch.setattr(choosing, "machine", lambda: "another")
+    monkeypatch.setattr(loading, "machine", lambda: "another")
     assert remembered(run) is None
     with pytest.raises(TrainingError, match="no engine has been chosen on this machine") as caught:
         load_engine(run, "auto")
@@ -91,7 +84,7 @@ def test_another_int8_network_is_refused(copied) -> None:
     kept["machines"][machine()] = ["openvino-int8", "openvino-int8"]
     path.write_text(json.dumps(kept))
     assert remembered(copied) == ("openvino-int8", "openvino-int8")
-    assert precision_of(load_engine(copied, "auto").name) == "int8"
+    assert precision_of(load_engine(copied, "auto").engine.name) == "int8"
     with (copied.folder / INT8_NAME).open("ab") as file:
         file.write(b" ")
     assert remembered(copied) is None

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from imagetree.engines.building import FILE_ENGINE, build_on
 from imagetree.engines.compressing import (
     Choice,
     Reference,
@@ -18,6 +17,7 @@ from imagetree.engines.compressing import (
     try_choices,
 )
 from imagetree.engines.images import iter_squares, load_squares
+from imagetree.engines.runtimes import FILE_ENGINE, build_on
 from imagetree.errors import TrainingError
 
 

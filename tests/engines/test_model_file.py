@@ -15,8 +15,8 @@ from onnx import TensorProto, helper
 from imagetree.alexnet.architectures import ARCHITECTURES
 from imagetree.alexnet.onnx_graph import make_onnx
 from imagetree.alexnet.weights import DESCRIPTION_KEY, Weights, tensor_shapes
-from imagetree.engines.building import FILE_ENGINE, build_on
 from imagetree.engines.model_file import load_model, save_model
+from imagetree.engines.runtimes import FILE_ENGINE, build_on
 from imagetree.errors import TrainingError
 
 from .small import make_small
@@ -116,6 +116,16 @@ def test_no_onnx(data, tmp_path) -> None:
     (tmp_path / "a.onnx").write_bytes(data)
     with pytest.raises(TrainingError, match=r"a\.onnx: "):
         load_model(tmp_path / "a.onnx")
+
+
+def test_names_that_are_no_text(int8, tmp_path) -> None:
+    """A single byte makes a name of an operator or of a value one that is not UTF-8."""
+    data = int8.SerializeToString()
+    for name in (b"Transpose", b"pixels"):
+        assert name in data
+        (tmp_path / "a.onnx").write_bytes(data.replace(name, b"\x80" + name[1:]))
+        with pytest.raises(TrainingError, match=r"a\.onnx: no network of imagetree's"):
+            load_model(tmp_path / "a.onnx")
 
 
 def test_no_file(tmp_path) -> None:

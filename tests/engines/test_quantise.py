@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 from imagetree.engines.comparing import compare, fault_of
 from imagetree.engines.graph import take_apart
 from imagetree.engines.quantise import find_scales, quantise, quantise_weights, quantised_values
-from imagetree.engines.runtimes import OnnxRuntimeEngine, TorchEngine
+from imagetree.engines.runtimes import OnnxRuntimeEngine
+from imagetree.engines.torch_engine import TorchEngine
 from imagetree.errors import TrainingError
 
 from .small import CLASSES, INPUTS, UNITS, make_small, pixels

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from imagetree.alexnet.weights_out import build_network
-from imagetree.engines.building import NAMES, REFERENCE, build_engine
+from imagetree.engines.building import build_engine
 from imagetree.engines.comparing import compare, fault_of
-from imagetree.engines.engine import precision_of
+from imagetree.engines.engine import NAMES, REFERENCE, precision_of
 from imagetree.errors import TrainingError
 
 pytestmark = pytest.mark.slow

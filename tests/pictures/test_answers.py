@@ -15,7 +15,9 @@ from imagetree.alexnet.architectures import architecture_named
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import TrainingError
 from imagetree.pictures.answers import Answer, answer_images, render_answers, square_picture
-from imagetree.recognition.recognizer import Guess, ImageFiles, Recognizer
+from imagetree.recognition.classifier import Guess
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.training.evaluate import View
 
 SVG = "{http://www.w3.org/2000/svg}"

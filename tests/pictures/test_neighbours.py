@@ -12,7 +12,8 @@ from imagetree.alexnet.architectures import architecture_named
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import TrainingError
 from imagetree.pictures.neighbours import Tile, find_neighbours, render_neighbours
-from imagetree.recognition.recognizer import ImageFiles, Recognizer
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.training.evaluate import View
 from imagetree.understanding.features import Extractor
 

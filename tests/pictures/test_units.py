@@ -24,7 +24,8 @@ from imagetree.pictures.units import (
     render_units,
     unit_rows,
 )
-from imagetree.recognition.recognizer import ImageFiles, Recognizer
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.sources.regions import Box
 from imagetree.training.evaluate import View
 from imagetree.understanding.activations import layer_outputs, seen_pixels

@@ -32,7 +32,6 @@ from imagetree.recognition.ablation_result import (
     notes_of,
 )
 from imagetree.recognition.recognizer import Recognizer
-from imagetree.training.evaluate import predict
 from imagetree.training.log import read_log
 from imagetree.training.runs import load_run
 
@@ -137,7 +136,7 @@ def test_errors_are_those_of_the_runs(colour, splits) -> None:
     for form in result.forms:
         for path in form.runs:
             recognizer = Recognizer.load(load_run(path).checkpoint_path)
-            answers = predict(recognizer.network, splits.answered, recognizer.view)
+            answers = recognizer.predict(splits.answered)
             misses = answers.probabilities.argmax(1) != splits.answered.labels
             misses[8] = True
             wrong[form.name].append(misses)
@@ -218,8 +217,8 @@ def test_crops_are_two_views_of_one_run(splits, tmp_path, colour) -> None:
     assert result.settings == load_run(run).config.to_json()
     recognizer = Recognizer.load(load_run(run).checkpoint_path)
     for form, crops in zip(result.forms, (10, 1), strict=True):
-        view = replace(recognizer.view, crops=crops)
-        answers = predict(recognizer.network, splits.answered, view)
+        shown = replace(recognizer, view=replace(recognizer.view, crops=crops))
+        answers = shown.predict(splits.answered)
         misses = answers.probabilities.argmax(1) != splits.answered.labels
         misses[8] = True
         assert form.errors[1] == pytest.approx(misses.mean())

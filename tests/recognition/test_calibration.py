@@ -14,7 +14,7 @@ from imagetree.recognition.calibration import (
     load_calibration,
     save_calibration,
 )
-from imagetree.training.checkpoints import NAME as CHECKPOINT
+from imagetree.training.runs import CHECKPOINT
 
 
 @pytest.fixture

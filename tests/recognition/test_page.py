@@ -9,8 +9,8 @@ import re
 import pytest
 from PIL import Image
 
+from imagetree.recognition.classifier import Guess, Hedged, LevelGuess, Recognition
 from imagetree.recognition.page import page_writer
-from imagetree.recognition.recognizer import Guess, Hedged, LevelGuess, Recognition
 
 PATH = ("entity", "dog")
 DOG = Guess("n02084071", "dog, domestic dog", 0.625, PATH)

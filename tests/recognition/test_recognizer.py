@@ -14,8 +14,7 @@ from PIL import Image
 
 from imagetree.errors import TrainingError
 from imagetree.recognition.calibration import Calibration
-from imagetree.recognition.inputs import Input, iter_inputs
-from imagetree.recognition.recognizer import ImageFiles
+from imagetree.recognition.inputs import ImageFiles, Input, iter_inputs
 from imagetree.recognition.temperature import soften
 from imagetree.training.batches import iter_centre_batches
 from imagetree.training.device import normalise

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagetree.recognition.recognizer import ImageFiles
+from imagetree.recognition.inputs import ImageFiles
 from imagetree.training.config import TrainConfig
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from imagetree.recognition.recognizer import FileReader
+from imagetree.recognition.inputs import FileReader
 from imagetree.training.crops import CentreCrop
 from imagetree.training.feeder import Feeder
 

@@ -18,6 +18,8 @@ from imagetree.training.averaging import WeightAverage
 from imagetree.training.batches import Batch
 from imagetree.training.checkpoints import load_checkpoint, load_network
 from imagetree.training.config import TrainConfig
+from imagetree.training.device import logits_of
+from imagetree.training.evaluate import predict
 from imagetree.training.mixing import mix_batch, mixed_loss
 from imagetree.training.optimisers import LARS, TRUST, make_optimiser, set_learning_rate
 from imagetree.training.runs import open_run
@@ -188,7 +190,7 @@ def test_finished_run_holds_the_mean(
     assert checkpoint.average == {}
     state = TrainingState(run, WNIDS, images, minival)
     network = load_network(checkpoint)
-    answer = loop.predict(network, minival, state.view)
+    answer = predict(logits_of(network, state.view), minival, state.view)
     assert (answer.probabilities.argmax(1) != minival.labels).mean() == result.minival_error
     live = open_run(
         tmp_path / "live", replace(config, average=0.0), tmp_path, "sqlite:////images.db"

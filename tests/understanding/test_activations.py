@@ -13,7 +13,8 @@ import torch
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import DatabaseError, TrainingError
-from imagetree.recognition.recognizer import ImageFiles, Recognizer
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.training.evaluate import View
 from imagetree.understanding.activations import (
     index_of,

@@ -14,7 +14,8 @@ from PIL import Image
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import TrainingError
-from imagetree.recognition.recognizer import ImageFiles, Recognizer
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.training.batches import iter_centre_batches
 from imagetree.training.device import normalise
 from imagetree.training.evaluate import View

@@ -16,7 +16,8 @@ from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
 from imagetree.alexnet.layers import Architecture, Conv, FullyConnected, MaxPool, Relu
 from imagetree.alexnet.network import AlexNet
 from imagetree.errors import DatabaseError, TrainingError
-from imagetree.recognition.recognizer import ImageFiles, Recognizer
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.training.evaluate import View
 from imagetree.understanding.activations import layer_outputs
 from imagetree.understanding.deconvnet import Rule, class_gradient, project

@@ -18,7 +18,8 @@ from imagetree.alexnet.layers import Architecture, Conv, FullyConnected
 from imagetree.alexnet.network import AlexNet
 from imagetree.alexnet.receptive import receptive_fields
 from imagetree.errors import TrainingError
-from imagetree.recognition.recognizer import ImageFiles, Recognizer
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.sources.regions import Box
 from imagetree.training.evaluate import View
 from imagetree.understanding.activations import layer_outputs, seen_pixels

@@ -19,9 +19,11 @@ from imagetree.errors import ImagetreeError
 from imagetree.files import sha256_of
 from imagetree.index.build import Contents, build_index
 from imagetree.index.search import VectorIndex
-from imagetree.recognition.recognizer import ImageFiles, Recognizer
-from imagetree.training.checkpoints import NAME, Checkpoint, save_checkpoint
+from imagetree.recognition.inputs import ImageFiles
+from imagetree.recognition.recognizer import Recognizer
+from imagetree.training.checkpoints import Checkpoint, save_checkpoint
 from imagetree.training.config import TrainConfig
+from imagetree.training.runs import CHECKPOINT
 from imagetree.understanding.features import Extractor
 from imagetree.web.app import create_app
 from imagetree.web.recognize import holder_of
@@ -49,7 +51,9 @@ def run(tmp_path_factory):
     network = AlexNet(config.network, len(WNIDS), 67, seed=1)
     colours = (120.0, 115.0, 105.0), (70.0, 68.0, 70.0)
     folder = tmp_path_factory.mktemp("run")
-    save_checkpoint(folder / NAME, Checkpoint(config, WNIDS, *colours, 0, 1, network.state_dict()))
+    save_checkpoint(
+        folder / CHECKPOINT, Checkpoint(config, WNIDS, *colours, 0, 1, network.state_dict())
+    )
     return folder
 
 
@@ -69,8 +73,8 @@ def index(run, tmp_path_factory):
     files = sorted((folder / "classes").glob("*/*.JPEG"))
     paths = [path for path in files if path.stem != UNKNOWN]
     contents = Contents(Named(paths), [path.parent.name for path in paths], "a test")
-    extractor = Extractor(Recognizer.load(run / NAME))
-    build_index(folder / "index", extractor, contents, sha256_of(run / NAME))
+    extractor = Extractor(Recognizer.load(run / CHECKPOINT))
+    build_index(folder / "index", extractor, contents, sha256_of(run / CHECKPOINT))
     return folder / "index"
 
 
@@ -175,7 +179,7 @@ def test_an_index_of_another_run_is_refused(site_place, run, index, tmp_path) ->
         check_settings(Settings(str(site_place), index=index))
     with pytest.raises(ImagetreeError, match="no index is here"):
         check_settings(Settings(str(site_place), run=run, index=tmp_path / "none"))
-    with (run / NAME).open("ab") as file:
+    with (run / CHECKPOINT).open("ab") as file:
         file.write(b"x")
     with pytest.raises(ImagetreeError, match="made with another run"):
         check_settings(Settings(str(site_place), run=run, index=index))
@@ -183,6 +187,6 @@ def test_an_index_of_another_run_is_refused(site_place, run, index, tmp_path) ->
         found = client.get(f"/image/{DOG}_10/neighbours.json")
     assert found.status_code == 503
     assert str(tmp_path) not in found.text
-    (run / NAME).unlink()
+    (run / CHECKPOINT).unlink()
     with pytest.raises(ImagetreeError, match="its checkpoint cannot be read"):
         check_settings(Settings(str(site_place), run=run, index=index))

@@ -12,8 +12,9 @@ from PIL import Image
 from imagetree.alexnet.network import AlexNet
 from imagetree.curation.removal import remove_images
 from imagetree.database import open_database
-from imagetree.training.checkpoints import NAME, Checkpoint, save_checkpoint
+from imagetree.training.checkpoints import Checkpoint, save_checkpoint
 from imagetree.training.config import TrainConfig
+from imagetree.training.runs import CHECKPOINT
 from imagetree.web.app import create_app
 from imagetree.web.settings import Settings
 
@@ -37,7 +38,7 @@ def own(site_place, tmp_path):
     config = TrainConfig(architecture="single_gpu", input_size=67, start_size=67, test_size=67)
     network = AlexNet(config.network, len(WNIDS), 67, seed=1)
     colours = (120.0, 115.0, 105.0), (70.0, 68.0, 70.0)
-    place = tmp_path / NAME
+    place = tmp_path / CHECKPOINT
     save_checkpoint(place, Checkpoint(config, WNIDS, *colours, 0, 1, network.state_dict()))
     with TestClient(create_app(Settings(str(site_place), run=place))) as client:
         yield client

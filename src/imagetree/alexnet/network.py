@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import cast
 
 import torch
@@ -43,7 +44,8 @@ class AlexNet(nn.Module):
         architecture: the network as data.
         num_classes: units of the last layer.
         input_size: side in pixels for which fc6 is made; the architecture's own if None.
-        seed: of the initial weights; the same seed gives the same network.
+        seed: of the initial weights; the same seed gives the same network. None sets none: a state
+            dict must follow.
 
     Raises:
         TrainingError: the input is too small for the layers.
@@ -55,7 +57,7 @@ class AlexNet(nn.Module):
         num_classes: int = 1000,
         input_size: int | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
         super().__init__()
         self.architecture = architecture
@@ -63,9 +65,14 @@ class AlexNet(nn.Module):
         self.input_size = architecture.input_size if input_size is None else input_size
         counts = count_layers(architecture, num_classes, self.input_size)
         grid = _layer_that_makes_the_grid(architecture)
-        for count in counts:
-            self.add_module(count.layer.name, _module(count, makes_grid=count.layer is grid))
-        self._initialise(seed)
+        # on the device meta torch draws no first weights, which takes longer than reading some
+        with torch.device("meta") if seed is None else nullcontext():
+            for count in counts:
+                self.add_module(count.layer.name, _module(count, makes_grid=count.layer is grid))
+        if seed is None:
+            self.to_empty(device="cpu")
+        else:
+            self._initialise(seed)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of a batch: (N, 3, H, W) floats, normalised -> (N, num_classes)."""

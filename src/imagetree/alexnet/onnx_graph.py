@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 import imagetree
 from imagetree.alexnet.counts import count_layers, hanging_over
@@ -219,9 +218,12 @@ class _Graph:
         pooling has it. A shorter bin takes its last row twice, which changes no maximum.
         """
         name, side = count.layer.name, count.input_shape[1]
+        first = [i * side // size for i in range(size)]
+        last = [-(-(i + 1) * side // size) - 1 for i in range(size)]
         if isinstance(count.layer, AdaptiveAveragePool):
-            eye = torch.eye(side)[None]
-            means = torch.nn.functional.adaptive_avg_pool1d(eye, size)[0].numpy()  # (side, size)
+            means = np.zeros((side, size), np.float32)
+            for i, (a, b) in enumerate(zip(first, last, strict=True)):
+                means[a : b + 1, i] = 1 / (b + 1 - a)
             columns = self._constant(f"{name}.columns", means)
             rows = self._constant(f"{name}.rows", np.ascontiguousarray(means.T))
             self._add("MatMul", f"{name}.by_column", columns)
@@ -229,8 +231,6 @@ class _Graph:
             self.nodes.append(node)
             self.value = name
             return
-        first = [i * side // size for i in range(size)]
-        last = [-(-(i + 1) * side // size) - 1 for i in range(size)]
         longest = max(b - a for a, b in zip(first, last, strict=True)) + 1
         bins = [[min(a + j, b) for j in range(longest)] for a, b in zip(first, last, strict=True)]
         indices = self._constant(f"{name}.bins", np.array(bins, dtype=np.int64))

@@ -82,7 +82,8 @@ class FromPixels(nn.Module):
 def build_network(weights: Weights) -> FromPixels:
     """The network with its weights, from pixels to logits, in evaluation mode."""
     description = weights.description
-    network = AlexNet(description.network, len(description.wnids), description.input_size)
+    wnids, size = description.wnids, description.input_size
+    network = AlexNet(description.network, len(wnids), size, seed=None)
     network.load_state_dict(dict(weights.tensors))
     return FromPixels(network, description.mean, description.std).eval().requires_grad_(False)
 

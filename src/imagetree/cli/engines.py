@@ -25,7 +25,8 @@ def engines(run: Path, *, json: JsonOption = False) -> None:
     Args:
         run: folder of a run.
     """
-    from imagetree.engines.choosing import choose_engines, machine
+    from imagetree.engines.choosing import choose_engines
+    from imagetree.engines.loading import machine
     from imagetree.training.runs import load_run
 
     with progress_bar("measuring", "rounds") as progress:
@@ -101,9 +102,9 @@ def compress(
 
 def _errors_on_val(run: Path, output: Path) -> dict[str, float]:
     """Top-1 errors of the whole network and of the file that was written."""
-    from imagetree.engines.building import REFERENCE
-    from imagetree.engines.choosing import load_engine
+    from imagetree.engines.engine import REFERENCE
     from imagetree.engines.images import iter_squares
+    from imagetree.engines.loading import load_engine
     from imagetree.training.interchange import load_run_weights
     from imagetree.training.runs import load_run
 
@@ -112,8 +113,8 @@ def _errors_on_val(run: Path, output: Path) -> dict[str, float]:
     wrong, total = dict.fromkeys(both, 0), 0
     for squares in iter_squares(loaded, load_run_weights(run).description, "val"):
         total += len(squares.labels)
-        for name, engine in both.items():
-            answers = engine.logits(squares.pixels).argmax(1)
+        for name, found in both.items():
+            answers = found.engine.logits(squares.pixels).argmax(1)
             wrong[name] += int((answers != squares.labels).sum())
     return {name: count / max(1, total) for name, count in wrong.items()}
 

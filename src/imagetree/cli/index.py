@@ -82,7 +82,8 @@ def search(run: Path, index: Path, *images: Path, count: int = 10, json: JsonOpt
     """
     from imagetree.errors import ImagetreeError
     from imagetree.index.search import VectorIndex
-    from imagetree.recognition.recognizer import ImageFiles, Recognizer
+    from imagetree.recognition.inputs import ImageFiles
+    from imagetree.recognition.recognizer import Recognizer
     from imagetree.training.runs import load_run
     from imagetree.understanding.features import Extractor
 
@@ -168,7 +169,7 @@ def _split(
 
 def _photographs(folder: Path) -> tuple[Images, Sequence[str]]:
     from imagetree.errors import ImagetreeError
-    from imagetree.recognition.recognizer import ImageFiles
+    from imagetree.recognition.inputs import ImageFiles
 
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     if not paths:

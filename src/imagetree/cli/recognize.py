@@ -17,8 +17,8 @@ from imagetree.errors import TrainingError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from imagetree.recognition.recognizer import Guess, Recognition, Recognizer
-    from imagetree.training.evaluate import Logits
+    from imagetree.engines.loading import Goal
+    from imagetree.recognition.classifier import Classifier, Guess, Recognition
 
 PathsArgument = Annotated[str, Parameter(allow_leading_hyphen=True)]  # - is standard input
 JsonLinesOption = Annotated[
@@ -61,8 +61,8 @@ def recognize(
         calibration: soften probabilities as `imagetree hedge RUN` has found, for ten crops with
             --crops 10; without, as the network gives them.
         engine: what computes: openvino-int8 and the like, auto for what `imagetree engines RUN`
-            chose, or a file of `imagetree compress`; if not given, what was chosen here for many
-            images, and pytorch-fp32 for a single file, which is answered before another is loaded.
+            chose, or a file of `imagetree compress`; if not given, what was chosen here, and the
+            network itself where nothing was.
         page: write a page with thumbnails, too.
         allow_urls: paths may be URLs (http, https, s3), which are fetched.
     """
@@ -70,19 +70,19 @@ def recognize(
 
     _check_asked(run, paths, sample, hedges_uncalibrated=hedge and not calibration)
     inputs = iter_inputs(paths, allow_urls=allow_urls)  # refuses a URL before anything is loaded
-    from imagetree.recognition.recognizer import Recognizer
+    from imagetree.engines.opening import EngineClassifier, open_classifier
 
-    recognizer = Recognizer.load(run, calibrated=calibration, crops=crops)
     is_one = len(paths) == 1 and Path(paths[0]).is_file()
-    logits = _logits_of(run, engine, is_one=is_one) if engine else _chosen(run, is_one=is_one)
-    view = dataclasses.replace(recognizer.view, engine=logits)
-    recognizer = dataclasses.replace(recognizer, view=view)
-    num_guesses = min(5, len(recognizer.wnids)) if k is None else k
+    goal: Goal = "latency" if is_one else "throughput"
+    classifier = open_classifier(run, engine=engine, goal=goal, calibrated=calibration, crops=crops)
+    if isinstance(classifier, EngineClassifier):
+        print(f"engine: {classifier.engine.name}", file=sys.stderr)
+    num_guesses = min(5, len(classifier.wnids)) if k is None else k
     promised = accuracy if hedge else None
     if sample:
-        found = _iter_sample(run, recognizer, sample, num_guesses, promised)
+        found = _iter_sample(run, classifier, sample, num_guesses, promised)
     else:
-        found = recognizer.stream(inputs, num_guesses, accuracy=promised, pictures=page is not None)
+        found = classifier.stream(inputs, num_guesses, accuracy=promised, pictures=page is not None)
     total = 0 if sample or not sys.stderr.isatty() else _count(paths, allow_urls=allow_urls)
     show = _print_json_line if json else _print_recognition
     return _show_all(found, show, total=total, page=page)
@@ -101,31 +101,6 @@ def _check_asked(
             "--hedge and --no-calibration cannot go together",
             hint="the promise rests on calibrated probabilities",
         )
-
-
-def _chosen(run: Path, *, is_one: bool) -> Logits | None:
-    """What the engine that was chosen here computes; None for a single file, or if none was."""
-    from imagetree.engines.choosing import remembered
-    from imagetree.training.runs import load_run
-
-    if is_one or not run.is_dir() or remembered(load_run(run)) is None:
-        return None
-    return _logits_of(run, "auto", is_one=False)
-
-
-def _logits_of(run: Path, name: str, *, is_one: bool) -> Logits:
-    """What the engine of that name computes; auto is the soonest for one file."""
-    from imagetree.engines.choosing import load_engine
-    from imagetree.training.runs import load_run
-
-    if not run.is_dir():
-        raise TrainingError(
-            f"{run}: no folder of a run, which --engine needs",
-            hint="name the run's folder in the place of the checkpoint",
-        )
-    found = load_engine(load_run(run), name, "latency" if is_one else "throughput")
-    print(f"engine: {found.name}", file=sys.stderr)
-    return found.logits
 
 
 def _count(paths: Sequence[str], *, allow_urls: bool) -> int:
@@ -171,7 +146,7 @@ def _show_all(
 
 
 def _iter_sample(
-    run: Path, recognizer: Recognizer, count: int, k: int, accuracy: float | None
+    run: Path, classifier: Classifier, count: int, k: int, accuracy: float | None
 ) -> Iterator[Recognition]:
     from imagetree.challenge.definition import load_challenge
     from imagetree.challenge.images import locate_split
@@ -184,7 +159,7 @@ def _iter_sample(
     with open_database(loaded.database) as store, ImageReader(store) as reader:
         images = locate_split(load_challenge(loaded.challenge), "val", store, reader)
         chosen = permutation(len(images.labels), loaded.config.seed)[:count]
-        yield from recognizer.recognize(images.select(chosen.tolist()), k, accuracy=accuracy)
+        yield from classifier.recognize(images.select(chosen.tolist()), k, accuracy=accuracy)
 
 
 def _print_json_line(found: Recognition) -> None:

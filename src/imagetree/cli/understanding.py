@@ -223,7 +223,8 @@ def activations(
     """
     from imagetree.challenge.images import locate_split
     from imagetree.pictures.activations import describe_maps, render_activations
-    from imagetree.recognition.recognizer import ImageFiles, Recognizer
+    from imagetree.recognition.inputs import ImageFiles
+    from imagetree.recognition.recognizer import Recognizer
     from imagetree.training.runs import load_run
     from imagetree.understanding.activations import index_of, maps_of
 
@@ -325,7 +326,8 @@ def saliency(
     """
     from imagetree.challenge.images import locate_split
     from imagetree.pictures.saliency import describe_study, render_saliency
-    from imagetree.recognition.recognizer import ImageFiles, Recognizer
+    from imagetree.recognition.inputs import ImageFiles
+    from imagetree.recognition.recognizer import Recognizer
     from imagetree.training.runs import load_run
     from imagetree.understanding.activations import index_of
     from imagetree.understanding.saliency import study_image

@@ -1,14 +1,15 @@
-"""Engines by name, made of a network's weights or of a model file."""
+"""Engines by name, made of a network's weights."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from imagetree.alexnet.onnx_graph import make_onnx
-from imagetree.engines.engine import precision_of
+from imagetree.engines.engine import NAMES, precision_of
 from imagetree.engines.graph import fold_batch_norm, take_apart
 from imagetree.engines.quantise import quantise
-from imagetree.engines.runtimes import OnnxRuntimeEngine, OpenVinoEngine, TorchEngine
+from imagetree.engines.runtimes import build_on
+from imagetree.engines.torch_engine import TorchEngine
 from imagetree.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -17,19 +18,6 @@ if TYPE_CHECKING:
 
     from imagetree.alexnet.weights import Weights
     from imagetree.engines.engine import Engine
-
-REFERENCE = "pytorch-fp32"
-NAMES = (
-    REFERENCE,
-    "pytorch-bf16",
-    "onnxruntime-fp32",
-    "onnxruntime-int8",
-    "openvino-fp32",
-    "openvino-bf16",
-    "openvino-int8",
-)
-FILE_ENGINE = "openvino-int8"
-"""What a model file runs on: the fastest int8 of those here (docs/log.md)."""
 
 
 def make_int8(model: Any, pixels: NDArray[np.uint8]) -> Any:
@@ -68,8 +56,3 @@ def build_engine(name: str, weights: Weights, int8: Any = None) -> Engine:
         )
     model = int8 if precision == "int8" else make_onnx(weights)
     return build_on(name, model)
-
-
-def build_on(name: str, model: Any) -> Engine:
-    """An engine of an `onnx.ModelProto`; see `build_engine`."""
-    return (OnnxRuntimeEngine if name.startswith("onnxruntime") else OpenVinoEngine)(name, model)

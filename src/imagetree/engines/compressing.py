@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from imagetree.alexnet.onnx_graph import make_onnx
-from imagetree.engines.building import FILE_ENGINE, REFERENCE, build_on
+from imagetree.engines.engine import REFERENCE
 from imagetree.engines.graph import fold_batch_norm, take_apart
 from imagetree.engines.low_rank import find_bases, keep_units, lower_rank
 from imagetree.engines.measuring import measure
 from imagetree.engines.quantise import quantise
-from imagetree.engines.runtimes import TorchEngine
+from imagetree.engines.runtimes import FILE_ENGINE, build_on
+from imagetree.engines.torch_engine import TorchEngine
 from imagetree.errors import TrainingError
 from imagetree.recognition.temperature import find_temperature, soften
 

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Precision = Literal["fp32", "bf16", "int8"]
+REFERENCE = "pytorch-fp32"
+NAMES = (
+    REFERENCE,
+    "pytorch-bf16",
+    "onnxruntime-fp32",
+    "onnxruntime-int8",
+    "openvino-fp32",
+    "openvino-bf16",
+    "openvino-int8",
+)
 INSTALL = "pip install 'imagetree[engines]'"
 
 

@@ -129,6 +129,12 @@ def fold_batch_norm(graph: Graph) -> Graph:
     )
 
 
+def replace_norms(model: Any) -> Any:
+    """An `onnx.ModelProto` with `norm_as_convolution`; the same one if it has no such norms."""
+    has_norms = any(node.op_type == "LRN" for node in model.graph.node)
+    return norm_as_convolution(take_apart(model)).to_model() if has_norms else model
+
+
 def norm_as_convolution(graph: Graph) -> Graph:
     """Local response normalisation as a convolution, where the operator itself is slow.
 
@@ -169,7 +175,18 @@ def norm_as_convolution(graph: Graph) -> Graph:
 
 def _depths(graph: Graph) -> dict[str, int]:
     """The number of maps of each value that has some."""
-    inferred = require("onnx").shape_inference.infer_shapes(graph.to_model())
+    onnx = require("onnx")
+    helper, used = onnx.helper, {name for node in graph.nodes for name in node.input}
+    shapes_alone = [  # of the tensors: their values would be copied twice
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(each.dtype), each.shape)
+        for name, each in graph.tensors.items()
+        if name in used
+    ]
+    given = graph.model.graph
+    made = helper.make_graph(graph.nodes, given.name, [*given.input, *shapes_alone], given.output)
+    opsets = list(graph.model.opset_import)
+    model = helper.make_model(made, opset_imports=opsets, ir_version=graph.model.ir_version)
+    inferred = onnx.shape_inference.infer_shapes(model)
     shapes = {v.name: v.type.tensor_type.shape.dim for v in inferred.graph.value_info}
     return {name: int(dims[1].dim_value) for name, dims in shapes.items() if len(dims) > 1}
 

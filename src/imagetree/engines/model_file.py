@@ -98,9 +98,13 @@ def load_model(path: Path) -> ModelFile:
     description = parse_description(texts[DESCRIPTION_KEY], str(path))
     _check_parts(path, model)
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(model)
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=False)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        UnicodeDecodeError,
+    ) as error:
         raise _refused(path, str(error).strip().splitlines()[0][:200]) from error
     _check_shapes(path, inferred.graph, description)
     return ModelFile(model, description)
@@ -109,7 +113,8 @@ def load_model(path: Path) -> ModelFile:
 def _check_parts(path: Path, model: Any) -> None:
     """Refuse what our own files never have: other operators, functions, graphs in graphs, files."""
     onnx = require("onnx")
-    odd = sorted({node.op_type for node in model.graph.node} - _OPERATORS)
+    # a name that is not UTF-8 is bytes here
+    odd = sorted(str(name) for name in {node.op_type for node in model.graph.node} - _OPERATORS)
     domains = {node.domain for node in model.graph.node} | {o.domain for o in model.opset_import}
     kinds = {a.type for node in model.graph.node for a in node.attribute}
     graphs = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}

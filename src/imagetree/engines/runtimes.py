@@ -1,53 +1,27 @@
-"""The three libraries as engines: PyTorch, which is the reference, ONNX Runtime and OpenVINO."""
+"""ONNX Runtime and OpenVINO as engines, which start without torch."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from imagetree.alexnet.weights_out import build_network
 from imagetree.engines.engine import num_cores, precision_of, require
-from imagetree.engines.graph import norm_as_convolution, take_apart
+from imagetree.engines.graph import replace_norms
 from imagetree.engines.signal_stack import keep_signal_stack
-from imagetree.training.device import choose_device, normalise
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imagetree.alexnet.weights import Weights
+    from imagetree.engines.engine import Engine
+
+FILE_ENGINE = "openvino-int8"
+"""What a model file runs on: the fastest int8 of those here (docs/log.md)."""
 
 _ERRORS_ALONE = 3
 _FIXED = frozenset({1, 32, 64, 128})
 """Sizes of batches that recognition, measures and evaluation ask for. OpenVINO is a tenth faster
 where it knows the size; any other goes through a network whose size is open."""
-
-
-class TorchEngine:
-    """PyTorch, on a GPU where there is one.
-
-    Args:
-        name: `pytorch-fp32` or `pytorch-bf16`.
-        weights: the network.
-    """
-
-    def __init__(self, name: str, weights: Weights) -> None:
-        self.name = name
-        described = weights.description
-        self._mean, self._std = described.mean, described.std
-        self._dtype = torch.bfloat16 if precision_of(name) == "bf16" else torch.float32
-        self._device = choose_device("auto")
-        network = build_network(weights).network.to(self._device, self._dtype)
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See `Engine`."""
-        with torch.inference_mode():
-            x = normalise(pixels, self._device, self._mean, self._std).to(self._dtype)
-            found: NDArray[np.float32] = self._network(x).float().cpu().numpy()
-        return found
 
 
 class OnnxRuntimeEngine:
@@ -66,9 +40,8 @@ class OnnxRuntimeEngine:
         options.log_severity_level = _ERRORS_ALONE
         # idle threads that spin gain it nothing, and who computes next waits twice as long
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        graph = norm_as_convolution(take_apart(model))
         self._session = runtime.InferenceSession(
-            graph.to_model().SerializeToString(), options, providers=["CPUExecutionProvider"]
+            replace_norms(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._input = model.graph.input[0].name
 
@@ -97,10 +70,9 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "f32" if precision_of(name) == "fp32" else "bf16",
             "INFERENCE_NUM_THREADS": num_cores(),
         }
-        graph = take_apart(model)
-        if precision_of(name) == "int8":  # its own LRN wants other layouts before it and behind
-            graph = norm_as_convolution(graph)
-        self._model = graph.to_model().SerializeToString()
+        # the LRN of an int8 network wants other layouts before it and behind
+        replaced = replace_norms(model) if precision_of(name) == "int8" else model
+        self._model = replaced.SerializeToString()
         self._requests: dict[int | None, Any] = {}
         self._lock = threading.Lock()  # a request is one batch's
         _, *square = model.graph.input[0].type.tensor_type.shape.dim
@@ -125,3 +97,16 @@ class OpenVinoEngine:
                 compiled = self._core.compile_model(model, "CPU", self._settings)
             self._requests[size] = compiled.create_infer_request()
         return self._requests[size]
+
+
+def build_on(name: str, model: Any) -> Engine:
+    """An engine of an `onnx.ModelProto`.
+
+    Args:
+        name: one of those that begin with `onnxruntime` or `openvino`.
+        model: as `alexnet.onnx_graph` makes them, or in int8.
+
+    Raises:
+        TrainingError: its library is not installed.
+    """
+    return (OnnxRuntimeEngine if name.startswith("onnxruntime") else OpenVinoEngine)(name, model)

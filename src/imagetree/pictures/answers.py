@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from imagetree.errors import DatabaseError, TrainingError
-from imagetree.recognition.recognizer import ImageFiles
+from imagetree.recognition.inputs import ImageFiles
 from imagetree.training.batches import BadImage
 from imagetree.training.crops import CentreCrop
 from imagetree.training.filling import Draw, fill
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imagetree.challenge.images import SplitImages
-    from imagetree.recognition.recognizer import Guess, Recognizer
+    from imagetree.recognition.classifier import Guess
+    from imagetree.recognition.recognizer import Recognizer
     from imagetree.training.batches import Images
 
 NUM_GUESSES = 5

@@ -23,7 +23,7 @@ from imagetree.database.store import open_database
 from imagetree.errors import DatabaseError
 from imagetree.pictures.curves import render_curves
 from imagetree.pictures.filters import filter_grid, render_png
-from imagetree.recognition.recognizer import Guess, Recognizer
+from imagetree.recognition.recognizer import Recognizer
 from imagetree.sources.decoding import decode_image
 from imagetree.training.checkpoints import load_checkpoint
 from imagetree.training.log import read_log
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from imagetree.challenge.definition import Challenge
     from imagetree.challenge.score import Score
+    from imagetree.recognition.classifier import Guess
     from imagetree.training.runs import Run
 
 _NUM_RECOGNISED = 6

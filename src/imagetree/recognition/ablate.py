@@ -22,7 +22,6 @@ from imagetree.recognition.ablation_result import (
     render_markdown,
 )
 from imagetree.recognition.recognizer import Recognizer
-from imagetree.training.evaluate import predict
 from imagetree.training.log import read_log
 from imagetree.training.recipes import RECIPES, config_of
 from imagetree.training.runs import load_run, open_run
@@ -216,14 +215,13 @@ def _train(setup: Setup, form: Form, seed: int, splits: Splits, watch: Watch) ->
 
 def _answer(setup: Setup, form: Form, run: Run, splits: Splits, bad: dict[str, str]) -> Trained:
     """What a run answers on the split; images that cannot be decoded are noted in `bad`."""
-    recognizer = Recognizer.load(run.checkpoint_path)
-    view = replace(recognizer.view, crops=form.crops or setup.crops)
+    recognizer = Recognizer.load(run.checkpoint_path, crops=form.crops or setup.crops)
     if recognizer.wnids != splits.wnids:
         raise TrainingError(
             f"{run.folder}: was trained on other classes than {setup.challenge}",
             hint=f"name its challenge: {run.challenge}",
         )
-    answers = predict(recognizer.network, splits.answered, view)
+    answers = recognizer.predict(splits.answered)
     bad |= {splits.answered.names[each.index]: each.reason for each in answers.bad}
     ks = (1, 5) if len(splits.wnids) > 5 else (1,)  # of five classes top-5 misses none
     guesses = guesses_from_scores(answers.probabilities, max(ks))

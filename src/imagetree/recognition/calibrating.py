@@ -16,7 +16,6 @@ from imagetree.files import sha256_of
 from imagetree.recognition.calibration import Calibration, save_calibration
 from imagetree.recognition.hedging import accuracy_by_multiplier
 from imagetree.recognition.temperature import find_temperature, log_loss, soften
-from imagetree.training.evaluate import predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +66,7 @@ def labelled_probabilities(
                 f"{run.challenge}: {split} has no images",
                 hint="cut a challenge with more images: imagetree challenge cut --help",
             )
-        found = predict(recognizer.network, images, recognizer.view, progress)
+        found = recognizer.predict(images, progress)
     return found.probabilities[found.is_readable], images.labels[found.is_readable]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from imagetree.errors import TrainingError
 from imagetree.files import sha256_of, write_atomic
-from imagetree.training.checkpoints import NAME as CHECKPOINT
+from imagetree.training.runs import CHECKPOINT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,7 @@ from imagetree.sources.entries import (
 from imagetree.sources.folders import walk_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -215,3 +215,39 @@ def read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatabaseError(f"cannot be read: {reason}") from None
+
+
+class FileReader:
+    """Reads image files by their paths."""
+
+    def read(self, row: Path) -> bytes:
+        """The bytes of one file.
+
+        Raises:
+            DatabaseError: it cannot be read.
+        """
+        return read_file(row)
+
+
+class ImageFiles:
+    """Image files on the disk as something to predict on; their labels are unknown, all -1."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.rows = tuple(paths)
+        self.names = tuple(str(path) for path in paths)
+        self.labels: NDArray[np.int64] = np.full(len(paths), -1, dtype=np.int64)
+        self.reader = FileReader()
+
+
+class ImageBytes:
+    """Image files in memory as something to predict on; their labels are unknown, all -1."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.rows = tuple(files.values())
+        self.names = tuple(files)
+        self.labels: NDArray[np.int64] = np.full(len(files), -1, dtype=np.int64)
+        self.reader = self
+
+    def read(self, row: bytes) -> bytes:
+        """The bytes of one file, which are what stands for it."""
+        return row

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagetree.recognition.recognizer import Guess, Recognition
+    from imagetree.recognition.classifier import Guess, Recognition
 
 _STYLE = """
 :root { --ink: #1d2b36; --soft: #5d6d79; --line: #dde4e8; --ground: #fbfcfc; --card: #fff;

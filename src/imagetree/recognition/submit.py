@@ -9,7 +9,6 @@ import numpy as np
 from imagetree.challenge.metrics import NO_GUESS, guesses_from_scores
 from imagetree.challenge.submission import MAX_GUESSES, iter_probabilities, render_submission
 from imagetree.files import write_atomic
-from imagetree.training.evaluate import predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +39,7 @@ def write_submission(
     Returns:
         Name and reason of each image without an answer.
     """
-    answers = predict(recognizer.network, images, recognizer.view, progress)
+    answers = recognizer.predict(images, progress)
     if path.suffix == ".jsonl":
         likely = recognizer.calibrated(answers.probabilities).astype(np.float32)
         likely[~answers.is_readable] = 1 / len(recognizer.wnids)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from imagetree.training.device import Mean
 
 FORMAT = 1
-NAME = "checkpoint.safetensors"
 _KEY = "imagetree"
 _MEAN_IMAGE = "mean.image"
 
@@ -174,7 +173,7 @@ def load_network(checkpoint: Checkpoint, *, name: str = "checkpoint") -> AlexNet
         TrainingError: the tensors are not those of the architecture it names.
     """
     config = checkpoint.config
-    network = AlexNet(config.network, len(checkpoint.wnids), config.input_size)
+    network = AlexNet(config.network, len(checkpoint.wnids), config.input_size, seed=None)
     expected = network.state_dict()
     if expected.keys() != checkpoint.network.keys():
         odd = sorted(expected.keys() ^ checkpoint.network.keys())

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imagetree.alexnet.network import AlexNet
+    from imagetree.training.evaluate import Logits, View
+
     Mean = tuple[float, float, float] | NDArray[np.float32]
     """What is subtracted from pixels: a value for each channel, or an image (S, S, 3)."""
 
@@ -92,6 +95,25 @@ def normalise(
     stds = torch.tensor(std, device=device).repeat(width)
     batch.sub_(_means(mean, raw.shape[1], width).to(device)).div_(stds)
     return batch.view(raw.shape).permute(0, 3, 1, 2)
+
+
+def logits_of(network: AlexNet, view: View) -> Logits:
+    """What a network says of images that are shown to it as `view` says.
+
+    Args:
+        network: on its device, in evaluation mode.
+        view: its mean, std and precision are used.
+    """
+    device = next(network.parameters()).device
+
+    @torch.no_grad()
+    def logits(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        x = normalise(pixels, device, view.mean, view.std)
+        with autocast(device, view.precision):
+            found: NDArray[np.float32] = network(x).float().cpu().numpy()
+        return found
+
+    return logits
 
 
 def on_device(pixels: NDArray[np.uint8] | torch.Tensor, device: torch.device) -> torch.Tensor:

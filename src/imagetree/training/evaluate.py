@@ -1,4 +1,8 @@
-"""What a network answers on a set of images: probabilities, of one crop an image or of ten."""
+"""What a network answers on a set of images: probabilities, of one crop an image or of ten.
+
+What computes the logits is given, a network of torch's or an engine; nothing here imports torch,
+whose start takes longer than an engine's answer.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from imagetree.training.batches import BadImage, Images, eval_batch_bytes, iter_centre_batches
-from imagetree.training.device import autocast, normalise
 from imagetree.training.feeder import Feeder
 from imagetree.training.ten_crop import iter_ten_crops, side_for_ten
 
@@ -18,11 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imagetree.alexnet.network import AlexNet
     from imagetree.training.device import Mean
 
     Logits = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-    """From uint8 (N, S, S, 3) to (N, K)."""
+    """From uint8 (N, S, S, 3), RGB, to float32 (N, K)."""
 
 _FEW = 64
 
@@ -30,6 +31,8 @@ _FEW = 64
 @dataclass(frozen=True)
 class View:
     """How a network is shown an image, and computes.
+
+    An engine has mean, std and precision of its own.
 
     Args:
         size: side in pixels of what the network sees.
@@ -39,7 +42,6 @@ class View:
         workers: processes that read and decode; few images are decoded without them.
         crops: 1 shows it the centred square; 10 five windows of a larger one and their mirror
             images, and its answer is the mean of the probabilities.
-        engine: computes logits in the place of the network, from pixels; None lets the network.
     """
 
     size: int
@@ -48,7 +50,6 @@ class View:
     precision: str = "bf16"
     workers: int = 2
     crops: Literal[1, 10] = 1
-    engine: Logits | None = None
 
     @property
     def side(self) -> int:
@@ -72,7 +73,7 @@ class Predictions:
 
 
 def predict(
-    network: AlexNet,
+    logits: Logits,
     images: Images,
     view: View,
     progress: Callable[[int, int], None] | None = None,
@@ -82,14 +83,12 @@ def predict(
     """Probabilities of every image, each exactly once.
 
     Args:
-        network: on its device; put into evaluation mode and back.
+        logits: of the network.
         images: what to look at; one image at least.
-        view: size, normalisation, precision.
+        view: size and crops.
         progress: called with (images done, images in all) after each batch.
         feeder: fills the batches, with the reader of the images; if None one is made for it.
     """
-    was_training = network.training
-    network.eval()
     probabilities, readable = [], []
     bad: list[BadImage] = []
     done = 0
@@ -98,7 +97,7 @@ def predict(
     owned = feeder or Feeder(images.reader, workers, eval_batch_bytes(view.side))
     try:
         for batch in iter_centre_batches(owned, images, view.side):
-            answer = answer_squares(network, batch.pixels, view)
+            answer = answer_squares(logits, batch.pixels, view)
             answer[~batch.is_readable] = 0.0
             probabilities.append(answer)
             readable.append(batch.is_readable)
@@ -107,34 +106,30 @@ def predict(
             if progress:
                 progress(done, len(images.labels))
     finally:
-        network.train(was_training)
         if feeder is None:
             owned.close()
     return Predictions(np.concatenate(probabilities), np.concatenate(readable), tuple(bad))
 
 
-@torch.no_grad()
-def answer_squares(network: AlexNet, pixels: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+def answer_squares(logits: Logits, pixels: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
     """Probabilities of a batch of centred squares.
 
     Args:
-        network: on its device, in evaluation mode.
+        logits: of the network.
         pixels: uint8 (N, side, side, 3), RGB, with the view's side.
         view: how they are shown.
 
     Returns:
         float32 (N, K).
     """
-    device = next(network.parameters()).device
-    squares = torch.from_numpy(pixels).to(device)
-    answers = []
-    for crop in [squares] if view.crops == 1 else iter_ten_crops(squares, view.size):
-        if view.engine is not None:
-            logits = torch.from_numpy(view.engine(crop.cpu().contiguous().numpy()))
-        else:
-            x = normalise(crop, device, view.mean, view.std)
-            with autocast(device, view.precision):
-                logits = network(x)
-        answers.append(logits.float().softmax(1))
-    answer: NDArray[np.float32] = torch.stack(answers).mean(0).cpu().numpy()
-    return answer
+    crops = [pixels] if view.crops == 1 else iter_ten_crops(pixels, view.size)
+    answers = [_softmax(logits(crop)) for crop in crops]
+    mean: NDArray[np.float32] = np.mean(answers, axis=0)
+    return mean
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    with np.errstate(invalid="ignore"):  # what is not finite stays so, and is told elsewhere
+        powers: NDArray[np.float32] = np.exp(logits - logits.max(1, keepdims=True))
+        powers /= powers.sum(1, keepdims=True)
+    return powers

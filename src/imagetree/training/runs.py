@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-
-import torch
 
 import imagetree
 from imagetree.errors import TrainingError
 from imagetree.files import write_atomic
-from imagetree.training import checkpoints
 from imagetree.training.config import TrainConfig, config_from_json
 
+CHECKPOINT = "checkpoint.safetensors"
 _NAME = "run.json"
 _MAY_CHANGE = ("workers", "checkpoint_minutes")
 """Settings that change no weight, so that a run may go on with others."""
@@ -45,7 +44,7 @@ class Run:
     @property
     def checkpoint_path(self) -> Path:
         """Where the newest checkpoint is."""
-        return self.folder / checkpoints.NAME
+        return self.folder / CHECKPOINT
 
 
 def open_run(
@@ -84,7 +83,7 @@ def open_run(
         "pack": str(run.pack) if run.pack else None,
         "versions": {
             "imagetree": imagetree.__version__,
-            "torch": torch.__version__,
+            "torch": metadata.version("torch"),
             "python": platform.python_version(),
         },
         "machine": platform.platform(),

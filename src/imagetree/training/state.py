@@ -20,7 +20,7 @@ from imagetree.training.checkpoints import (
     save_checkpoint,
 )
 from imagetree.training.colour import measure_colours
-from imagetree.training.device import choose_device
+from imagetree.training.device import choose_device, logits_of
 from imagetree.training.distributed import World
 from imagetree.training.evaluate import View
 from imagetree.training.mean_image import measure_mean_image
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from imagetree.training.config import TrainConfig
     from imagetree.training.device import Mean
+    from imagetree.training.evaluate import Logits
     from imagetree.training.runs import Run
 
 
@@ -117,13 +118,15 @@ class TrainingState:
         return self.errors[-1] if self.errors else None
 
     @contextmanager
-    def answering(self) -> Iterator[AlexNet]:
-        """The network as it answers: with the mean of its weights where one is kept."""
+    def answering(self) -> Iterator[Logits]:
+        """What the network answers, with the mean of its weights where one is kept."""
         if self.average:
             self.average.exchange()
+        self.network.eval()
         try:
-            yield self.network
+            yield logits_of(self.network, self.view)
         finally:
+            self.network.train()
             if self.average:
                 self.average.exchange()
 

@@ -245,8 +245,8 @@ def _end_epoch(state: TrainingState, feeder: Feeder, log: RunLog) -> None:
     world = state.world
     shard, num_wrong = Shard(state.minival, world.rank, world.size), 0
     if len(shard.labels):
-        with state.answering() as network:
-            answer = predict(network, shard, state.view, feeder=feeder)
+        with state.answering() as logits:
+            answer = predict(logits, shard, state.view, feeder=feeder)
         misses = answer.probabilities.argmax(1) != shard.labels
         num_wrong = int((misses | ~answer.is_readable).sum())
     wrong, seen, missed = world.sum(

@@ -140,7 +140,7 @@ def _architecture_of(run: Path) -> str | None:
 def _maps(site: Site, holder: Holder, layer: str, key: str) -> str:
     """The picture of a layer's maps."""
     from imagetree.pictures.activations import render_activations
-    from imagetree.recognition.recognizer import ImageBytes
+    from imagetree.recognition.inputs import ImageBytes
     from imagetree.understanding.activations import maps_of
 
     row = find_image(site, key)

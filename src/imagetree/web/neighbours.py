@@ -129,7 +129,7 @@ def _near_image(site: Site, nearest: Nearest, holder: Holder, key: str) -> dict[
 
 def _near_unknown(site: Site, nearest: Nearest, holder: Holder, image: ImageRow) -> dict[str, Any]:
     """The nearest of an image of the database that the index has not got."""
-    from imagetree.recognition.recognizer import ImageBytes
+    from imagetree.recognition.inputs import ImageBytes
 
     try:
         with holder.admitted():
@@ -141,7 +141,7 @@ def _near_unknown(site: Site, nearest: Nearest, holder: Holder, image: ImageRow)
 
 
 def _near_photo(site: Site, nearest: Nearest, holder: Holder, data: list[bytes]) -> dict[str, Any]:
-    from imagetree.recognition.recognizer import ImageFiles
+    from imagetree.recognition.inputs import ImageFiles
 
     places = keep_photos(data)
     feature = _feature(nearest.index(), holder, ImageFiles(places))

@@ -204,7 +204,7 @@ def _add_puzzles(router: APIRouter, site: Site, holder: Holder) -> None:
 def _say(site: Site, holder: Holder, number: int) -> dict[str, Any]:
     """What the network says of the images of a puzzle."""
     from imagetree.recognition.concept import common_concepts
-    from imagetree.recognition.recognizer import ImageBytes
+    from imagetree.recognition.inputs import ImageBytes
 
     found, files = get_puzzle(site.database, number), {}
     for position, image in enumerate(found.images, 1):
@@ -229,7 +229,7 @@ def _say(site: Site, holder: Holder, number: int) -> dict[str, Any]:
 
 def _see(site: Site, holder: Holder, key: str) -> dict[str, Any]:
     """What the network says of an image of the database."""
-    from imagetree.recognition.recognizer import ImageBytes
+    from imagetree.recognition.inputs import ImageBytes
 
     image = find_image(site, key)
     if image is None:
@@ -257,7 +257,7 @@ def address_of(place: Path) -> str:
 
 def _recognize(holder: Holder, data: list[bytes]) -> dict[str, Any]:
     """The likeliest classes of a photo, the hedged answer, and where the answer lies."""
-    from imagetree.recognition.recognizer import ImageFiles
+    from imagetree.recognition.inputs import ImageFiles
 
     places = keep_photos(data)
     with holder.recognizer() as recognizer:
@@ -307,7 +307,7 @@ def _where(recognizer: Recognizer, images: Images, wnid: str) -> Path:
 def _find_common(holder: Holder, data: list[bytes]) -> dict[str, Any]:
     """What several photos have in common, as the network sees them."""
     from imagetree.recognition.concept import common_concepts
-    from imagetree.recognition.recognizer import ImageFiles
+    from imagetree.recognition.inputs import ImageFiles
 
     places = keep_photos(data)
     with holder.recognizer() as recognizer:

@@ -1,0 +1,89 @@
+"""What answers for a run: its network, or an engine, which may start long before torch has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagetree.engines.loading import load_chosen, load_engine
+from imagetree.errors import TrainingError
+from imagetree.recognition.calibration import load_calibration
+from imagetree.recognition.classifier import Classifier
+from imagetree.training.evaluate import View
+from imagetree.training.runs import load_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imagetree.engines.engine import Engine
+    from imagetree.engines.loading import Goal
+    from imagetree.recognition.calibration import Calibration, Crops
+    from imagetree.training.evaluate import Logits
+
+
+@dataclass(frozen=True)
+class EngineClassifier(Classifier):
+    """An engine that is ready to answer, from any number of threads.
+
+    Args:
+        engine: what computes.
+        wnids: wnid of each class.
+        view: how images are shown to it.
+        calibration: how its probabilities are to be read; None takes them as they are.
+    """
+
+    engine: Engine
+    wnids: tuple[str, ...]
+    view: View
+    calibration: Calibration | None = None
+
+    @property
+    def logits(self) -> Logits:
+        """See `Classifier`."""
+        return self.engine.logits
+
+
+def open_classifier(
+    path: Path,
+    *,
+    engine: str | None = None,
+    goal: Goal = "throughput",
+    calibrated: bool = False,
+    crops: Crops = 1,
+) -> Classifier:
+    """What answers for a run or a checkpoint file.
+
+    Args:
+        path: a run's folder, or the file.
+        engine: see `load_engine`; if None, what was chosen on this machine, and the network where
+            nothing was.
+        goal: what it was chosen for.
+        calibrated: see `Recognizer.load`.
+        crops: views of an image; the answer is the mean over them.
+
+    Raises:
+        TrainingError: as `load_engine` and `Recognizer.load`; or an engine of a file is asked for.
+    """
+    if not path.is_dir() and engine is not None:
+        raise TrainingError(
+            f"{path}: no folder of a run, which --engine needs",
+            hint="name the run's folder in the place of the checkpoint",
+        )
+    run = load_run(path) if path.is_dir() else None
+    loaded = None
+    if run is not None:
+        loaded = load_chosen(run, goal) if engine is None else load_engine(run, engine, goal)
+    if run is None or loaded is None:
+        from imagetree.recognition.recognizer import Recognizer
+
+        return Recognizer.load(path, calibrated=calibrated, crops=crops)
+    described = loaded.description
+    view = View(
+        described.image_size,
+        described.mean,
+        described.std,
+        workers=run.config.workers,
+        crops=crops,
+    )
+    calibration = load_calibration(run.folder, crops) if calibrated else None
+    return EngineClassifier(loaded.engine, described.wnids, view, calibration)
