@@ -10,7 +10,8 @@ peer is made as torch makes it if nothing is said (its workers begin and end wit
 ours starts its workers and the small process that they are forked from; and an epoch of workers
 that are there already (the peer's persistent). Two sets:
 Imagenette's training images at 224 x 224 (11 KB), and ImageNet's files in full size (104 KB), each
-of them twenty times.
+of them twenty times. Our workers import this module, as Python's processes do, so that it imports
+no more at its beginning than `imagetree` does.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simplejpeg
-import torch
-from torch.utils.data import ConcatDataset, DataLoader
 
-from imagetree.database import import_source, open_database
-from imagetree.database.queries import locate
 from imagetree.database.reading import ImageReader
-from imagetree.sources.source import SourceOptions
 from imagetree.training.crops import RandomCrop
 from imagetree.training.feeder import Feeder, num_bytes
 from run import IMAGENETTE, interleaved
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from imagetree.sources.source import SourceOptions
 
 ORIGINALS = IMAGENETTE.parent / "ilsvrc1000" / "original100.tar"
 SIDE, BATCH, MIN_AREA = 224, 128, 0.08
@@ -52,6 +53,9 @@ def decode_all(files: list[bytes]) -> None:
 
 def peer(folder: Path, repeats: int, workers: int, **how: Any) -> DataLoader:
     """As torchvision's own examples load ImageNet, but in uint8."""
+    import torch
+    from torch.utils.data import ConcatDataset, DataLoader
+
     library = torch.library.Library("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):  # without a CPU build of its extension it asks for them
         with contextlib.suppress(RuntimeError):
@@ -87,6 +91,8 @@ def extract(archive: Path, folder: Path) -> list[bytes]:
 
 def take_all(loader: DataLoader) -> None:
     """An epoch of the peer's."""
+    import torch
+
     for pixels, _ in loader:
         assert pixels.dtype == torch.uint8
 
@@ -95,6 +101,9 @@ class Ours:
     """What is read of an archive that was imported."""
 
     def __init__(self, place: Path, repeats: int) -> None:
+        from imagetree.database import open_database
+        from imagetree.database.queries import locate
+
         with open_database(str(place)) as store:
             self.rows = list(locate(store)) * repeats
             self.reader = ImageReader(store)
@@ -114,7 +123,6 @@ class Ours:
 
 def seconds_from_nothing(which: str, place: Path, repeats: int, workers: int) -> float:
     """In a fresh process: an epoch with the start of all that feeds it."""
-    torch.set_num_threads(1)
     if which == "theirs":
         # what Linux begins processes by; this one was spawned, and would spawn in its turn
         loader = peer(place / "files", repeats, workers, multiprocessing_context="fork")
@@ -136,6 +144,8 @@ def from_nothing(*what: Any) -> float:
 
 def measure(archive: Path, options: SourceOptions, repeats: int, args: argparse.Namespace) -> None:
     """One set of images: ours, the peer and the limit in turn."""
+    from imagetree.database import import_source, open_database
+
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         files = extract(archive, place / "files")
@@ -187,6 +197,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
+    import torch
+
+    from imagetree.sources.source import SourceOptions
+
     torch.set_num_threads(1)
     names = args.names or ["small", "full"]
     if "small" in names:
