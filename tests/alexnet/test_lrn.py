@@ -165,6 +165,17 @@ def test_autocast_leaves_its_precision_alone(device: torch.device) -> None:
     torch.testing.assert_close(ours, local_response_norm(x), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("maps", [96, 256])
+@pytest.mark.parametrize("images", [0, 1, 9])
+def test_every_image_is_normalised(maps: int, images: int) -> None:
+    """In bf16 the CPU works through a few images at a time: none is left out or done twice."""
+    x = 30 * torch.randn(images, maps, 27, 27, generator=seeded(0)).bfloat16()
+    assert images < 2 or x[0].numel() * images > lrn._IN_CACHE
+    y = local_response_norm(x, 5, 1e-4)
+    assert y.shape == x.shape
+    torch.testing.assert_close(y.double(), naive(x.double(), 5, 1e-4, 0.75, 2.0), rtol=1e-2, atol=0)
+
+
 def test_first_derivative_may_be_kept_for_another_but_that_is_refused_with_a_reason() -> None:
     x = torch.randn(1, 5, 2, 2, requires_grad=True)
     (first,) = torch.autograd.grad(local_response_norm(x).square().sum(), x, create_graph=True)

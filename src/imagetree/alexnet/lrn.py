@@ -87,6 +87,9 @@ def local_response_norm(  # noqa: PLR0913 (the constants of the formula)
 
 _MOST_IN_BAND = 150
 
+_IN_CACHE = 1 << 18
+"""Values whose floats are computed at a time: those of all images would go to memory and back."""
+
 _Constants = tuple[int, int, float, float, float]
 """Maps in the sum, towers, alpha, beta, k."""
 
@@ -156,15 +159,29 @@ def _power(d: torch.Tensor, beta: float) -> torch.Tensor:
     return d.pow(-beta)
 
 
+def _scaled(x: torch.Tensor, d: torch.Tensor, beta: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The power d ** -beta and its product with x, both like x."""
+    wide = torch.promote_types(x.dtype, torch.float32)  # bf16 would round five times more
+    if x.dtype == wide:
+        scale = _power(d, beta)
+        return scale, x * scale
+    scale, y = torch.empty_like(x), torch.empty_like(x)
+    images = _IN_CACHE // max(1, x[:1].numel()) if x.device.type == "cpu" else len(x)
+    step = max(1, images)
+    for few in (slice(first, first + step) for first in range(0, len(x), step)):
+        power = _power(d[few].to(wide), beta)
+        scale[few] = power
+        y[few] = power.mul_(x[few].to(wide))
+    return scale, y
+
+
 class _LocalResponseNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, constants: _Constants) -> torch.Tensor:
         *_, alpha, beta, k = constants
         d = _weighed_sum(x * x, constants, alpha, k)
-        wide = torch.promote_types(x.dtype, torch.float32)  # bf16 would round five times more
-        scale = _power(d.to(wide), beta)
-        y = (x.to(wide) * scale).to(x.dtype)
-        ctx.save_for_backward(x, d, scale.to(x.dtype), y)  # y is kept by the next layer anyway
+        scale, y = _scaled(x, d, beta)
+        ctx.save_for_backward(x, d, scale, y)  # y is kept by the next layer anyway
         ctx.constants = constants
         return y
 

@@ -37,6 +37,7 @@ def common(
     their labels.
 
     Example: imagetree common a.jpg b.jpg c.jpg --run demo/run
+
     Example: imagetree common --names n02085620_7 n02123045_3
 
     Args:
