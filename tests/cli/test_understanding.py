@@ -174,3 +174,20 @@ def test_confusion_before_answers(done, imagetree) -> None:
     said = imagetree("pictures", "confusion", done / "run", "--split", "minival")
     assert said.status == 1
     assert "imagetree challenge run" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "ending"),
+    [
+        (("pictures", "confusion", "run", "--output", "a.png"), "svg"),
+        (("pictures", "saliency", "run", "photo.jpg", "--output", "a"), "svg"),
+        (("pictures", "filters", "run", "--output", "a.svg"), "png"),
+        (("pictures", "formation", "run", "--output", "a.png"), "gif"),
+        (("alexnet", "drawing", "chm", "a.png"), "svg"),
+    ],
+)
+def test_a_picture_of_another_ending_is_refused(words, ending, imagetree) -> None:
+    """Nothing would open it; told before anything is read."""
+    said = imagetree(*words)
+    assert said.status == 2
+    assert f'must have extension "{ending}"' in " ".join(said.err.replace("│", " ").split())

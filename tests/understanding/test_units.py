@@ -240,6 +240,14 @@ def test_most_selective_first() -> None:
     assert most_selective(found, 2) == (1, 2)
 
 
+def test_every_class_has_a_unit_before_any_has_two() -> None:
+    shares = np.array([[0.1, 0.9, 0.0], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3], [0.2, 0.2, 0.6]])
+    nothing = np.zeros((4, 1), np.int64)
+    places = np.zeros((4, 1, 2), np.int64)
+    found = Strongest("conv1", np.ones((4, 1), np.float32), nothing, places, shares, ())
+    assert most_selective(found, 9) == (0, 3, 2, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "numbers"), [(["0,1,2"], (0, 1, 2)), (["7", "3"], (7, 3)), (["5", "1,0"], (5, 1, 0))]
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -10,7 +9,7 @@ from cyclopts import App, Parameter
 from imagetree.alexnet.architectures import ARCHITECTURES, architecture_named
 from imagetree.alexnet.counts import count_layers, total
 from imagetree.alexnet.table import layer_table
-from imagetree.cli.output import JsonOption, print_json, print_table
+from imagetree.cli.output import JsonOption, SvgPath, print_json, print_table
 from imagetree.files import write_atomic
 
 app = App(name="alexnet", help="The networks called AlexNet, layer by layer.")
@@ -93,7 +92,7 @@ def stack(*, json: JsonOption = False) -> None:
 @app.command
 def drawing(
     architecture: str,
-    output: Path,
+    output: SvgPath,
     /,
     *,
     classes: int = 1000,

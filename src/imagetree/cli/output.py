@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +23,11 @@ DatabaseOption = Annotated[
     ),
 ]
 DEFAULT_DATABASE = "imagetree.db"
+
+# under another ending nothing would open the picture
+SvgPath = Annotated[Path, Parameter(validator=validators.Path(ext="svg"))]
+PngPath = Annotated[Path, Parameter(validator=validators.Path(ext="png"))]
+GifPath = Annotated[Path, Parameter(validator=validators.Path(ext="gif"))]
 
 JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 

@@ -9,7 +9,14 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from imagetree.cli import understanding
-from imagetree.cli.output import JsonOption, print_json, print_table
+from imagetree.cli.output import (
+    GifPath,
+    JsonOption,
+    PngPath,
+    SvgPath,
+    print_json,
+    print_table,
+)
 from imagetree.errors import TrainingError
 from imagetree.files import write_atomic
 
@@ -34,7 +41,7 @@ for _command in (
 def filters(
     run: Path,
     *,
-    output: Path | None = None,
+    output: PngPath | None = None,
     scale: Annotated[int, Parameter(validator=Number(gte=1, lte=50))] = 4,
     common_scale: Annotated[bool, Parameter(negative="")] = False,
     json: JsonOption = False,
@@ -80,7 +87,7 @@ def filters(
 
 @app.command
 def curves(
-    run: Path, *others: Path, level: float | None = None, output: Path | None = None
+    run: Path, *others: Path, level: float | None = None, output: SvgPath | None = None
 ) -> None:
     """Draw loss, errors and learning rate as SVG, several runs over each other.
 
@@ -122,8 +129,8 @@ def curves(
 def formation(
     run: Path,
     *,
-    output: Path | None = None,
-    strip: Path | None = None,
+    output: GifPath | None = None,
+    strip: PngPath | None = None,
     seconds: float = 0.4,
     json: JsonOption = False,
 ) -> None:

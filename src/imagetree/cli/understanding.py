@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from imagetree.cli.output import JsonOption, print_json, print_table, progress_bar
+from imagetree.cli.output import JsonOption, SvgPath, print_json, print_table, progress_bar
 from imagetree.files import write_atomic
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def answers(
     *,
     images: tuple[str, ...] = ("8",),
     split: str = "val",
-    output: Path | None = None,
+    output: SvgPath | None = None,
     database: str | None = None,
 ) -> int:
     """Draw images with their five likeliest classes, bars as long as these are likely, as SVG.
@@ -71,7 +71,7 @@ def neighbours(
     count: int = 6,
     layer: str = "fc7",
     split: str = "val",
-    output: Path | None = None,
+    output: SvgPath | None = None,
     database: str | None = None,
 ) -> int:
     """Draw images with the training images nearest to them in a layer's features, as SVG.
@@ -120,7 +120,7 @@ def confusion(
     run: Path,
     *,
     split: str = "val",
-    output: Path | None = None,
+    output: SvgPath | None = None,
     json: JsonOption = False,
 ) -> None:
     """Draw what was taken for what, beside the tree, as SVG; print where in the tree errors meet.
@@ -205,7 +205,7 @@ def activations(
     layer: str = "conv1",
     common_scale: Annotated[bool, Parameter(negative="")] = False,
     split: str = "val",
-    output: Path | None = None,
+    output: SvgPath | None = None,
     database: str | None = None,
 ) -> None:
     """Draw all maps that a layer makes of an image beside it, as SVG.
@@ -249,7 +249,7 @@ def units(
     units: tuple[str, ...] = (),
     split: str = "val",
     count: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 9,
-    output: Path | None = None,
+    output: SvgPath | None = None,
     database: str | None = None,
     json: JsonOption = False,
 ) -> int:
@@ -263,7 +263,8 @@ def units(
     Args:
         run: folder of the run.
         layer: whose units: a map of a convolution, or a value of a fully connected layer.
-        units: their numbers; if not given, the 10 of which a single class has the greatest share.
+        units: their numbers; if not given, the 10 of which a single class has the greatest share,
+            one of each class first.
         split: where the images are from: train, minival or val.
         count: crops for each unit.
         output: file to write; RUN/units-LAYER.svg if not given.
@@ -305,7 +306,7 @@ def saliency(
     *,
     wnid: Annotated[str | None, Parameter(name="--class")] = None,
     split: str = "val",
-    output: Path | None = None,
+    output: SvgPath | None = None,
     database: str | None = None,
     json: JsonOption = False,
 ) -> None:

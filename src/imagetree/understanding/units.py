@@ -134,14 +134,20 @@ def find_strongest(
 
 
 def most_selective(found: Strongest, count: int) -> tuple[int, ...]:
-    """The units of which one class has the greatest share, most of all first.
+    """The units of which one class has the greatest share, most of all first, class by class.
+
+    The first of every class come before the second of any: the easiest class would have them all.
 
     Left out are units for which not all k images have a response above zero: of what hardly ever
     responds, one image's class has nearly all.
     """
-    greatest = found.class_shares.max(axis=1)
+    greatest, whose = found.class_shares.max(axis=1), found.class_shares.argmax(axis=1)
     alive = np.flatnonzero(found.values[:, -1] > 0)
-    return tuple(alive[np.argsort(-greatest[alive], kind="stable")][:count].tolist())
+    ordered = alive[np.argsort(-greatest[alive], kind="stable")]
+    num_before = [
+        int((whose[ordered[:at]] == whose[unit]).sum()) for at, unit in enumerate(ordered)
+    ]
+    return tuple(ordered[np.argsort(num_before, kind="stable")][:count].tolist())
 
 
 def parse_units(words: Sequence[str]) -> tuple[int, ...]:
