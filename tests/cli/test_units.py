@@ -115,12 +115,17 @@ def test_units_drawn_and_told(done, imagetree) -> None:
 
 
 def test_units_as_json(done, imagetree) -> None:
-    """Without numbers the ten of which one class has most, most first; nine crops of each."""
+    """Without numbers the ten of which one class has most, class by class; nine crops of each."""
     said = imagetree("pictures", "units", done / "run", "--layer", "conv4", "--json")
     told = json.loads(said.out)
-    greatest = [unit["classes"][0]["share"] for unit in told["units"]]
-    assert len(greatest) == 10
-    assert greatest == sorted(greatest, reverse=True)
+    best = [unit["classes"][0] for unit in told["units"]]
+    assert len(best) == 10
+    classes = [each["wnid"] for each in best]
+    rounds = [classes[:at].count(wnid) for at, wnid in enumerate(classes)]
+    assert rounds == sorted(rounds)
+    for number in set(rounds):
+        shares = [each["share"] for each, own in zip(best, rounds, strict=True) if own == number]
+        assert shares == sorted(shares, reverse=True)
     for unit in told["units"]:
         responses = [image["response"] for image in unit["images"]]
         assert responses == sorted(responses, reverse=True)
