@@ -242,7 +242,10 @@ def test_crop_tells_its_name_value_and_place() -> None:
 def test_caption_says_how_units_were_chosen(recognizer, photographs, found) -> None:
     rows = unit_rows(recognizer, photographs, found, [1, 2])
     first, second = caption(found, rows, are_selected=True)
-    assert first == "2 of 256 units, those of which a single class has the greatest share"
+    assert (
+        first
+        == "2 of 256 units, those of which a single class has the greatest share, class by class"
+    )
     assert "the 51 x 51 pixels" in second
     assert "33.3% each" in second
     assert caption(found, rows, are_selected=False)[0] == "2 of 256 units"

@@ -205,7 +205,11 @@ def caption(found: Strongest, rows: Sequence[UnitRow], *, are_selected: bool) ->
         are_selected: whether the units are those of `most_selective`.
     """
     height, width, _ = rows[0].tiles[0].crop.shape
-    chosen = ", those of which a single class has the greatest share" if are_selected else ""
+    chosen = (
+        ", those of which a single class has the greatest share, class by class"
+        if are_selected
+        else ""
+    )
     even = f"{1 / found.class_shares.shape[1]:.1%}"
     crops = f"the {width} x {height} pixels that the greatest value sees, grey beyond the image"
     bars = f"a class's share of the unit's mean response, {even} each if it had no preference"
