@@ -209,6 +209,7 @@ def test_what_is_no_state_dict_is_refused(tmp_path, content):
         open_weight_file(tmp_path / "a.pth")
 
 
+@pytest.mark.slow
 def test_a_program_is_refused(tmp_path, weights):
     """What we export with the network in it is not for importing, and is called what it is."""
     save_weights(tmp_path / "a.pt2", weights)

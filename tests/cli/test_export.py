@@ -132,6 +132,7 @@ def test_lists(pets, imagetree, tmp_path) -> None:
     assert (top.get("wnid"), top.get("words")) == ("mine26", "My Release")
 
 
+@pytest.mark.slow
 def test_structure(pets, imagetree) -> None:
     """The way down to the synset alone; with `--whole` all of ImageNet's eight branches."""
     said = imagetree("export", "structure", "domestic cat")

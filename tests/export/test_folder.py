@@ -154,6 +154,7 @@ def test_plain_is_another_export(store, tmp_path):
     assert all(path.endswith(".JPEG") for path in listing(tmp_path / "out"))
 
 
+@pytest.mark.slow
 def test_imagenette_in_every_form(imagenette, tmp_path, contents):
     """Real images: a tar and a folder come back by import, hashes and names equal."""
     from imagetree.export.archive import write_tar

@@ -123,6 +123,7 @@ def test_damaged_files(file: File, data: st.DataObject) -> None:
     check(file._replace(data=whole))
 
 
+@pytest.mark.slow
 @settings(max_examples=300 * TIMES, deadline=None)
 @given(good_files(), st.data())
 def test_lines_lost_doubled_or_moved(file: File, data: st.DataObject) -> None:

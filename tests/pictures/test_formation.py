@@ -130,6 +130,7 @@ def test_dot_moves_along_the_curve() -> None:
     assert places[1] > places[0] + 500
 
 
+@pytest.mark.slow
 def test_animation_has_a_frame_for_each_moment_and_loops() -> None:
     """256 colours of a frame's own are enough: the filters are hardly changed by them."""
     data = render_animation(MOMENTS, RECORDS, seconds=0.2)
@@ -191,6 +192,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         render_animation(MOMENTS, RECORDS, seconds=0)
 
 
+@pytest.mark.slow
 def test_command_draws_a_run(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two towers: a column of colour for each in the table, one number for each in JSON."""
     config = TrainConfig(architecture="two_gpu", device="cpu")

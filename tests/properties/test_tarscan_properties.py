@@ -120,6 +120,7 @@ def regular_of(data: bytes) -> list[Member]:
     return [Member(e.name, e.offset_data, e.size) for e in entries_of(data) if e.isreg()]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(drawn=ARCHIVES, before=st.binary(max_size=3), after=st.binary(max_size=3))
 def test_members_are_those_of_tarfile(drawn, before, after):

@@ -368,6 +368,7 @@ print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 10
 """
 
 
+@pytest.mark.slow
 def test_many_members_need_little_memory(tmp_path):
     """200,000 members take less than 30 MB above the interpreter: nothing is kept of a member."""
     count, path = 200_000, tmp_path / "many.zip"

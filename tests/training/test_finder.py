@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imagetree.training.config import TrainConfig
 
 
+@pytest.mark.slow
 def test_rate_lies_where_the_loss_falls(
     tmp_path: Path, images: MemoryImages, config: TrainConfig
 ) -> None:

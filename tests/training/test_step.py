@@ -200,6 +200,7 @@ def test_finished_run_holds_the_mean(
     assert not torch.equal(other, checkpoint.network["conv1.weight"])
 
 
+@pytest.mark.slow
 def test_flat_loss_ends_the_run_with_advice(
     tmp_path: Path, minival: MemoryImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_a_cpu_copies_nothing() -> None:
     assert next(iter_uploaded(filled(), torch.device("cpu"))).pixels is SHARED
 
 
+@pytest.mark.slow
 def test_deterministic_mode_is_on_in_training_alone(
     tmp_path, images: MemoryImages, minival: MemoryImages
 ) -> None:

@@ -160,6 +160,7 @@ def test_first_place_of_several_that_are_as_great() -> None:
     assert not found.class_shares[4].any()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_images() -> None:
     """Of 1,100 more images less is kept than a single batch of maps would take."""
     recognizer = recognizer_of("single_gpu")

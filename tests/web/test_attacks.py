@@ -204,6 +204,7 @@ def test_own_files_are_all_that_is_static(client):
         assert ask(client, sent).status_code in {404, 405}, sent
 
 
+@pytest.mark.slow
 def test_values_of_queries(client, routes, folder):
     """Every parameter of every page, with a synset where the address needs one."""
     for route in routes:
@@ -217,6 +218,7 @@ def test_values_of_queries(client, routes, folder):
     check_unharmed(folder)
 
 
+@pytest.mark.slow
 def test_fields_of_forms(client, routes, folder):
     """Every address that takes a form: without its token nothing is done, whatever is sent."""
     fields = ("name", "next", "email", "password", "text", "wnid", "key", "theme", "query", "csrf")
@@ -242,6 +244,7 @@ def test_fields_of_forms(client, routes, folder):
     check_unharmed(folder)
 
 
+@pytest.mark.slow
 def test_headers(client):
     """Those that are read: ranges, validators, cookies, languages, who asks."""
     odd = (

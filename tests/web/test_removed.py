@@ -44,6 +44,7 @@ def addresses(app):
     yield from ("/common/1?reveal=true", "/common/2?reveal=true", "/explore?open=n02084071")
 
 
+@pytest.mark.slow
 def test_nothing_that_another_worker_kept_shows_it(workers):
     """Pages, twins, lists, thumbnails, with the ETags that were given before, and a signed link."""
     first, second = workers
