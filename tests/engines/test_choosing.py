@@ -12,6 +12,7 @@ from imagetree.engines import choosing, loading
 from imagetree.engines.choosing import choose_engines
 from imagetree.engines.engine import NAMES, REFERENCE, precision_of
 from imagetree.engines.loading import INT8_NAME, NAME, load_engine, machine, remembered
+from imagetree.engines.opening import open_classifier
 from imagetree.errors import TrainingError
 from imagetree.training.runs import load_run
 
@@ -75,6 +76,15 @@ def test_another_checkpoint_knows_nothing(copied) -> None:
     with copied.checkpoint_path.open("ab") as file:
         file.write(b" ")
     assert remembered(copied) is None
+
+
+def test_without_a_checkpoint_nothing_is_known(copied) -> None:
+    copied.checkpoint_path.unlink()
+    assert remembered(copied) is None
+    with pytest.raises(TrainingError, match="no int8 network of this checkpoint"):
+        load_engine(copied, "openvino-int8")
+    with pytest.raises(TrainingError, match="no checkpoint is here"):
+        open_classifier(copied.folder)
 
 
 def test_another_int8_network_is_refused(copied) -> None:

@@ -79,11 +79,10 @@ def remembered(run: Run) -> Remembered | None:
     """
     kept = _read(run.folder / NAME)
     found = kept["machines"].get(machine())
-    if found is None or kept["checkpoint"] != sha256_of(run.checkpoint_path):
+    if found is None or not _is(run.checkpoint_path, kept["checkpoint"]):
         return None
-    int8 = run.folder / INT8_NAME
     needs_int8 = "int8" in map(precision_of, found)
-    if needs_int8 and not (int8.is_file() and sha256_of(int8) == kept["int8"]):
+    if needs_int8 and not _is(run.folder / INT8_NAME, kept["int8"]):
         return None
     return Remembered(*found)
 
@@ -178,13 +177,17 @@ def _int8_of(run: Run) -> ModelFile:
     """The run's int8 network, if it is of the checkpoint that is there."""
     path = run.folder / INT8_NAME
     kept = _read(run.folder / NAME)
-    is_own = path.is_file() and kept["checkpoint"] == sha256_of(run.checkpoint_path)
-    if not is_own or kept["int8"] != sha256_of(path):
+    if not (_is(run.checkpoint_path, kept["checkpoint"]) and _is(path, kept["int8"])):
         raise TrainingError(
             f"{run.folder}: no int8 network of this checkpoint is here",
             hint=f"calibrate it on minival: imagetree engines {run.folder}",
         )
     return load_model(path)
+
+
+def _is(path: Path, digest: str | None) -> bool:
+    """Whether a file is there and has this SHA-256."""
+    return path.is_file() and sha256_of(path) == digest
 
 
 _NOTHING: dict[str, Any] = {"checkpoint": None, "int8": None, "machines": {}}
