@@ -40,7 +40,7 @@ def is_running(pid: int) -> bool:
     """Does the process exist, not counting one that only waits to be collected?"""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended between opening and reading
         return False
 
 
