@@ -54,6 +54,16 @@ def test_writers_at_once_leave_one_of_their_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_reader_that_has_gone_is_not_the_files_fault(tmp_path: Path) -> None:
+    """What is printed while a file is written goes elsewhere: the old file stays, nothing is left."""
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(BrokenPipeError), atomic_writer(tmp_path / "a") as file:
+        file.write(b"new")
+        raise BrokenPipeError
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(

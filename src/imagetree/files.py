@@ -53,6 +53,8 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
+    except BrokenPipeError:  # of what the caller prints into meanwhile: no file's
+        raise
     except OSError as error:
         raise ImagetreeError(
             f"{path}: cannot be written ({error.strerror or error})",
