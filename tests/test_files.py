@@ -55,11 +55,16 @@ def test_writers_at_once_leave_one_of_their_files(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_gone_is_not_the_files_fault(tmp_path: Path) -> None:
-    """What is printed while a file is written goes elsewhere: the old file stays, nothing is left."""
+    """What is printed while a file is written goes elsewhere; the old file stays."""
     (tmp_path / "a").write_bytes(b"old")
-    with pytest.raises(BrokenPipeError), atomic_writer(tmp_path / "a") as file:
-        file.write(b"new")
-        raise BrokenPipeError
+
+    def write() -> None:
+        with atomic_writer(tmp_path / "a") as file:
+            file.write(b"new")
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        write()
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
 
