@@ -118,7 +118,7 @@ def test_a_wrong_engine_is_refused(copied, monkeypatch) -> None:
 
     right = OpenVinoEngine.logits
     monkeypatch.setattr(OpenVinoEngine, "logits", lambda self, pixels: -right(self, pixels))
-    monkeypatch.setattr(choosing, "NAMES", (REFERENCE, "openvino-bf16"))
+    monkeypatch.setattr(choosing, "NAMES", (REFERENCE, "openvino-fp32"))
     chosen = choose_engines(copied)
     assert (chosen.latency, chosen.throughput) == (REFERENCE, REFERENCE)
     [_, refused] = chosen.candidates

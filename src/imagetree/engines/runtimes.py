@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from imagetree.engines.engine import num_cores, precision_of, require
+from imagetree.engines.engine import FIXED_SIZES, no_bf16, num_cores, precision_of, require
 from imagetree.engines.graph import replace_norms
 from imagetree.engines.signal_stack import keep_signal_stack
 
@@ -19,9 +19,6 @@ FILE_ENGINE = "openvino-int8"
 """What a model file runs on: the fastest int8 of those here (docs/log.md)."""
 
 _ERRORS_ALONE = 3
-_FIXED = frozenset({1, 32, 64, 128})
-"""Sizes of batches that recognition, measures and evaluation ask for. OpenVINO is a tenth faster
-where it knows the size; any other goes through a network whose size is open."""
 
 
 class OnnxRuntimeEngine:
@@ -54,20 +51,28 @@ class OnnxRuntimeEngine:
 class OpenVinoEngine:
     """OpenVINO, all cores on each batch.
 
-    What is not int8 in an int8 network is bf16, norms above all: it costs half as much to move, and
-    what it adds to the error is a fiftieth of what int8 does.
+    What is not int8 in an int8 network is bf16 where that is computed, norms above all: it costs
+    half as much to move, and what it adds to the error is a fiftieth of what int8 does.
 
     Args:
         name: `openvino-fp32`, `openvino-bf16` or `openvino-int8`.
         model: an `onnx.ModelProto` as `alexnet.onnx_graph` makes them, or in int8.
+
+    Raises:
+        TrainingError: it is not installed; or bf16 is asked for and not computed here.
     """
 
     def __init__(self, name: str, model: Any) -> None:
         self.name = name
         self._core = require("openvino").Core()
+        with keep_signal_stack():
+            has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision_of(name) == "bf16" and not has_bf16:
+            raise no_bf16(name)
+        is_float = precision_of(name) == "fp32" or not has_bf16
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32" if precision_of(name) == "fp32" else "bf16",
+            "INFERENCE_PRECISION_HINT": "f32" if is_float else "bf16",
             "INFERENCE_NUM_THREADS": num_cores(),
         }
         # the LRN of an int8 network wants other layouts before it and behind
@@ -88,7 +93,7 @@ class OpenVinoEngine:
 
     def _request(self, shape: tuple[int, ...]) -> Any:
         """The request for images of a shape, compiled when it is first asked for."""
-        size = shape[0] if shape[0] in _FIXED else None
+        size = shape[0] if shape[0] in FIXED_SIZES else None
         if size not in self._requests:
             model = self._core.read_model(self._model)
             if size is not None:

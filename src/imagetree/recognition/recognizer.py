@@ -62,7 +62,8 @@ class Recognizer(Classifier):
             config.test_size,
             checkpoint.subtracted,
             checkpoint.std,
-            config.precision,
+            # bf16 that this device does not have would take a hundred times as long
+            "fp32" if config.precision == "fp32" else "auto",
             config.workers,
             crops,
         )

@@ -79,6 +79,7 @@ class TrainConfig:
             its Gaussians of 0.01 and its norm's alpha are made for pixels in 0..255.
         seed: of initial weights, order, crops, flips and dropout.
         precision: bf16 computes convolutions and matrix products in bfloat16; weights stay fp32.
+            auto takes it where the processor or GPU has it, and fp32 elsewhere.
         workers: processes that read and decode images.
         checkpoint_minutes: minutes between checkpoints.
         device: auto takes a GPU where there is one.
@@ -122,7 +123,7 @@ class TrainConfig:
     mean_image: bool = False
     unit_variance: bool = True
     seed: int = 0
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     workers: int = 2
     checkpoint_minutes: float = 5.0
     device: Literal["auto", "cpu", "cuda"] = "auto"

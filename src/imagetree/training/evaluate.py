@@ -38,7 +38,7 @@ class View:
         size: side in pixels of what the network sees.
         mean: of each channel, 0..255; or the mean image, float32 (S, S, 3).
         std: of each channel.
-        precision: bf16 or fp32.
+        precision: bf16, fp32, or auto for what is fast on the device.
         workers: processes that read and decode; few images are decoded without them.
         crops: 1 shows it the centred square; 10 five windows of a larger one and their mirror
             images, and its answer is the mean of the probabilities.
@@ -47,7 +47,7 @@ class View:
     size: int
     mean: Mean
     std: tuple[float, float, float]
-    precision: str = "bf16"
+    precision: str = "auto"
     workers: int = 2
     crops: Literal[1, 10] = 1
 

@@ -10,11 +10,15 @@ import torch
 
 from imagetree.alexnet.counts import count_layers
 from imagetree.alexnet.layers import Conv, FullyConnected
+from imagetree.training.device import precision_on
 
 if TYPE_CHECKING:
     from imagetree.alexnet.layers import Architecture
 
-_SIDE = {"cpu": 2048, "cuda": 8192}
+_LEAST_SIDE = 256
+_MOST_SIDE = {"cpu": 2048, "cuda": 8192}
+_LONG = 0.02
+"""Seconds of a product that is large enough; where bf16 is not computed, a small one is."""
 _PRODUCTS = 5
 
 
@@ -54,10 +58,17 @@ def product_rate(device: torch.device, precision: str) -> float:
 
     Args:
         device: where.
-        precision: bf16 or fp32.
+        precision: bf16, fp32 or auto.
     """
-    side = _SIDE[device.type]
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    kind = torch.bfloat16 if precision_on(device, precision) == "bf16" else torch.float32
+    side = _LEAST_SIDE
+    while _product_seconds(side, device, kind)[-1] < _LONG and side < _MOST_SIDE[device.type]:
+        side *= 2
+    return 2 * side**3 / statistics.median(_product_seconds(side, device, kind)[1:])
+
+
+def _product_seconds(side: int, device: torch.device, kind: torch.dtype) -> list[float]:
+    """How long each of six products took; the first warms up."""
     a, b = (torch.ones(side, side, dtype=kind, device=device) for _ in range(2))
     seconds = []
     for _ in range(_PRODUCTS + 1):
@@ -66,4 +77,4 @@ def product_rate(device: torch.device, precision: str) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - began)
-    return 2 * side**3 / statistics.median(seconds[1:])
+    return seconds
