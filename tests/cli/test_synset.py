@@ -75,8 +75,7 @@ def test_help_of_all_says_what_each_is_for(capsys: pytest.CaptureFixture[str]) -
 
 def test_reader_that_stops_early_is_no_error() -> None:
     """As in `imagetree synset search a | head -1`."""
-    code = "import sys; from imagetree.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    words = [sys.executable, "-c", code, "synset", "search", "a", "--limit", "20000"]
+    words = [sys.executable, "-m", "imagetree", "synset", "search", "a", "--limit", "20000"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
