@@ -28,11 +28,12 @@ from imagetree.alexnet.network import AlexNet
 from imagetree.alexnet.onnx_graph import make_onnx
 from imagetree.alexnet.weights import Description, Weights
 from imagetree.engines.building import build_engine, make_int8
-from imagetree.engines.engine import NAMES, num_cores
+from imagetree.engines.engine import NAMES, num_cores, precision_of
 from imagetree.engines.graph import Graph, copy_node, take_apart
 from imagetree.engines.low_rank import find_bases, lower_rank
 from imagetree.engines.quantise import quantise
 from imagetree.engines.runtimes import build_on
+from imagetree.training.device import computes_bf16
 from imagetree.wordnet import load_nouns
 from run import interleaved, show
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     Variant = Callable[[np.ndarray], object]
 
 SIDE, CLASSES = 227, 1000
+PRECISIONS = ("fp32", "bf16", "int8") if computes_bf16(torch.device("cpu")) else ("fp32", "int8")
 CONVOLUTIONS = 2 * 1_076_643_552  # operations; facts: 1,135,265,504 multiplications less 58,621,952
 FULLY_CONNECTED = 58_621_952  # weights
 
@@ -155,11 +157,19 @@ def bench(batch: int, rounds: int, variants: dict[str, Variant], ours: str) -> N
             if number:
                 seconds[name].append(time.perf_counter() - began)
     show(f"batch {batch} (ratios to {ours})", seconds, ours)
-    best = {p: median(seconds[f"ours, openvino-{p}"]) for p in ("fp32", "bf16", "int8")}
-    for precision, mine in best.items():
-        peers = {n: median(s) for n, s in seconds.items() if n.endswith(f" itself, {precision}")}
-        name = min(peers, key=lambda each: peers[each])
-        print(f"  {precision}: ours {mine / peers[name]:.2f} of the best peer's time ({name})")
+    times = {name: median(each) for name, each in seconds.items()}
+    for precision in PRECISIONS:
+        mine = min((n for n in times if is_ours(n, precision)), key=times.__getitem__)
+        theirs = min(
+            (n for n in times if n.endswith(f" itself, {precision}")), key=times.__getitem__
+        )
+        share = times[mine] / times[theirs]
+        print(f"  {precision}: {mine} {share:.2f} of the best peer's time ({theirs})")
+
+
+def is_ours(name: str, precision: str) -> bool:
+    """Whether a variant is an engine of ours, whole, in a precision."""
+    return name.startswith("ours, ") and name.endswith(f"-{precision}")
 
 
 def main() -> None:
@@ -173,17 +183,19 @@ def main() -> None:
     exported = make_onnx(weights)
     model, int8 = exported.SerializeToString(), make_int8(exported, drawn(16))
     low = quantise(thin(weights, options.rank), drawn(16)).to_model()
-    ours = {f"ours, {name}": build_engine(name, weights, int8).logits for name in NAMES}
+    names = [name for name in NAMES if precision_of(name) in PRECISIONS]
+    ours = {f"ours, {name}": build_engine(name, weights, int8).logits for name in names}
     bare = without_norms(int8)
     quantized, static = nncf_itself(model), quantize_static_itself(model)
     for batch, rounds in ((1, 3 * options.rounds), (64, options.rounds)):
         peers = {
             "openvino itself, fp32": openvino_itself(model, batch, "f32"),
-            "openvino itself, bf16": openvino_itself(model, batch, "bf16"),
             "openvino of nncf itself, int8": openvino_itself(quantized, batch, "bf16"),
             "onnxruntime itself, fp32": onnxruntime_itself(model),
             "onnxruntime itself, int8": onnxruntime_itself(static),
         }
+        if "bf16" in PRECISIONS:
+            peers["openvino itself, bf16"] = openvino_itself(model, batch, "bf16")
         named = {
             f"ours, openvino-int8, rank {options.rank}": build_on("openvino-int8", low).logits,
             "openvino-int8 without norms": build_on("openvino-int8", bare).logits,

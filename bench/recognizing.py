@@ -65,14 +65,14 @@ def measure(classifier: EngineClassifier, folder: Path, repeats: int, rounds: in
 
 def main() -> None:
     """Each engine that is named."""
-    from engines import SIDE, drawn, network
+    from engines import PRECISIONS, SIDE, drawn, network
     from imagetree.alexnet.onnx_graph import make_onnx
     from imagetree.engines.building import build_engine, make_int8
     from imagetree.engines.opening import EngineClassifier
     from imagetree.training.evaluate import View
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = ["openvino-int8", "openvino-bf16", "openvino-fp32"]
+    names = [f"openvino-{precision}" for precision in PRECISIONS]
     parser.add_argument("names", nargs="*", default=names)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)

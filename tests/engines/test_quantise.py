@@ -24,7 +24,7 @@ from .small import CLASSES, INPUTS, UNITS, make_small, pixels
 def test_weights_are_off_by_half_a_step_at_most(weights) -> None:
     whole, scales = quantise_weights(weights)
     assert (scales > 0).all()
-    assert np.abs(whole.astype(int)).max() <= 127
+    assert np.abs(whole.astype(int)).max() <= 64
     apart = np.abs(whole * scales[:, None].astype(np.float64) - weights)
     assert (apart <= scales[:, None] * 0.5001).all()
 
