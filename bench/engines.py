@@ -160,9 +160,8 @@ def bench(batch: int, rounds: int, variants: dict[str, Variant], ours: str) -> N
     times = {name: median(each) for name, each in seconds.items()}
     for precision in PRECISIONS:
         mine = min((n for n in times if is_ours(n, precision)), key=times.__getitem__)
-        theirs = min(
-            (n for n in times if n.endswith(f" itself, {precision}")), key=times.__getitem__
-        )
+        peers = (name for name in times if name.endswith(f" itself, {precision}"))
+        theirs = min(peers, key=times.__getitem__)
         share = times[mine] / times[theirs]
         print(f"  {precision}: {mine} {share:.2f} of the best peer's time ({theirs})")
 
