@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,11 @@ MAX_PARAMETERS = 5
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imported(tree: ast.AST) -> set[str]:
+@cache
+def imported(path: Path) -> set[str]:
     """Full names of the modules that a file imports, wherever in it."""
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -66,7 +68,7 @@ def test_imports_go_downwards_only(path: Path) -> None:
     if path in (PACKAGE / "__init__.py", PACKAGE / "__main__.py"):
         return
     floor = FLOORS.index(room_of(path))
-    for name in imported(ast.parse(path.read_text())):
+    for name in imported(path):
         parts = name.split(".")
         if parts[0] == "imagetree" and len(parts) > 1:
             assert FLOORS.index(parts[1]) <= floor, f"{name} is above {room_of(path)}"
@@ -74,7 +76,7 @@ def test_imports_go_downwards_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_torch_is_imported_in_its_rooms_alone(path: Path) -> None:
-    uses = any(name.split(".")[0] == "torch" for name in imported(ast.parse(path.read_text())))
+    uses = any(name.split(".")[0] == "torch" for name in imported(path))
     assert not uses or room_of(path) in TORCH_ROOMS
 
 

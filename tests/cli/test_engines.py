@@ -128,6 +128,34 @@ def test_compress(run, imagetree, tmp_path) -> None:
     answered = imagetree("recognize", run, photograph, "--engine", out)
     assert answered.status == 0
     assert len(answered.out.splitlines()) == 5
+    alone = imagetree("recognize", out, photograph)
+    assert (alone.status, alone.err) == (0, "engine: openvino-int8\n")
+    assert alone.out == answered.out
+
+
+def test_an_exported_file_answers_alone(run, imagetree, tmp_path) -> None:
+    """ONNX in float32 says what the run says; what needs a run is told so."""
+    out = tmp_path / "network.onnx"
+    assert imagetree("weights", "export", run, out).status == 0
+    photographs = sorted((run.parent / "images").rglob("*.JPEG"))[:3]
+    words = [*photographs, "--json"]
+    said = imagetree("recognize", out, *words)
+    assert (said.status, said.err) == (0, "engine: openvino-fp32\n")
+    plain = guesses(imagetree("recognize", run, *words, "--engine", "pytorch-fp32"))
+    for own, theirs in zip(guesses(said), plain, strict=True):
+        assert own == pytest.approx(theirs, abs=1e-4)
+    both = [imagetree("common", *photographs, "--run", each, "--json") for each in (out, run)]
+    shown = [[each["wnid"] for each in json.loads(said.out)["concepts"]] for said in both]
+    assert shown[0] == shown[1]
+    for words, message in (
+        (["recognize", out, "--sample", 2], "no folder of a run, whose val --sample draws from"),
+        (["recognize", out, photographs[0], "--engine", "auto"], "which --engine needs"),
+        (["recognize", out, photographs[0], "--hedge"], "no multiplier is known"),
+        (["recognize", tmp_path / "none.onnx", photographs[0]], "none.onnx: cannot be read"),
+    ):
+        refused = imagetree(*words)
+        assert (refused.status, refused.out) == (1, "")
+        assert message in refused.err
 
 
 def test_compress_as_json(run, imagetree, tmp_path) -> None:

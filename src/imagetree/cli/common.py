@@ -42,7 +42,7 @@ def common(
 
     Args:
         paths: image files, folders, patterns, URLs or -, as for `imagetree recognize`.
-        run: folder of a run, or a checkpoint file, that looks at the paths.
+        run: folder of a run, a checkpoint or an ONNX file that looks at the paths.
         names: in the place of paths, images of the database by their names.
         share: of the images that is enough, above 0; if not given 0.8 for paths and 1, all of them,
             for names.
@@ -101,11 +101,11 @@ def _of_photos(
     from imagetree.sources.tarscan import printable
 
     inputs = iter_inputs(paths, allow_urls=allow_urls)
-    from imagetree.recognition.recognizer import Recognizer
+    from imagetree.engines.opening import open_classifier
 
-    recognizer = Recognizer.load(run, calibrated=True)
+    classifier = open_classifier(run, calibrated=True)
     shown, bad, rows = [], [], []
-    for name, probabilities, reason in recognizer.stream_probabilities(inputs):
+    for name, probabilities, reason in classifier.stream_probabilities(inputs):
         if reason is None:
             shown.append(printable(name))
             rows.append(probabilities)
@@ -116,7 +116,7 @@ def _of_photos(
             f"none of {len(bad)} images can be read" + (f", {': '.join(bad[0])}" if bad else ""),
             hint="name images, or folders that hold some",
         )
-    return shown, bad, common_concepts(np.stack(rows), recognizer.wnids, share)
+    return shown, bad, common_concepts(np.stack(rows), classifier.wnids, share)
 
 
 def _as_json(concept: Concept, names: Sequence[str]) -> dict[str, object]:

@@ -118,7 +118,7 @@ def duplicates(index: Path, *, count: int = 20, json: JsonOption = False) -> Non
     """List the images of an index that are nearest to each other: duplicates by meaning.
 
     What is the same picture byte by byte, or but for its size, is found by
-    imagetree database duplicates.
+    imagetree curation duplicates.
 
     Example: imagetree index duplicates demo/index --count 50
 

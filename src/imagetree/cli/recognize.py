@@ -48,7 +48,8 @@ def recognize(
     Example: imagetree recognize demo/run holiday --hedge --page holiday.html
 
     Args:
-        run: folder of a run, or a checkpoint file.
+        run: folder of a run, or a checkpoint file, or an ONNX file of `imagetree compress` or
+            `imagetree weights export`, which needs nothing else.
         paths: image files, folders, patterns in quotes ('photos/**/*.jpg'), or - for an image on
             standard input.
         sample: in the place of files, this many images drawn from the run's val.
@@ -95,6 +96,11 @@ def _check_asked(
         raise TrainingError(
             "nothing to look at" if not paths else "files and --sample cannot go together",
             hint=f"imagetree recognize {run} photo.jpg, or imagetree recognize {run} --sample 6",
+        )
+    if sample and not run.is_dir():
+        raise TrainingError(
+            f"{run}: no folder of a run, whose val --sample draws from",
+            hint=f"name files: imagetree recognize {run} photo.jpg",
         )
     if hedges_uncalibrated:
         raise TrainingError(

@@ -121,10 +121,9 @@ def load_chosen(run: Run, goal: Goal) -> Loaded | None:
     Raises:
         TrainingError: what is kept is damaged, or the engine's library is not installed.
     """
-    chosen = remembered(run)
-    if chosen is None:
+    name = _chosen_name(run, goal)
+    if name is None:
         return None
-    name = chosen.latency if goal == "latency" else chosen.throughput
     if precision_of(name) == "int8":
         return _on_file(name, load_model(run.folder / INT8_NAME))
     return load_engine(run, name)
@@ -136,8 +135,8 @@ def load_engine(run: Run, name: str, goal: Goal = "throughput") -> Loaded:
     Args:
         run: the run.
         name: one of `NAMES`; `auto`, what was chosen for it; or the path of a file that `imagetree
-            compress` wrote.
-        goal: what `auto` is chosen for.
+            compress` wrote, which runs on the library that was chosen where that is one of int8.
+        goal: what `auto` and the library are chosen for.
 
     Raises:
         TrainingError: there is no such engine, its library is not installed, nothing has been
@@ -166,7 +165,28 @@ def load_engine(run: Run, name: str, goal: Goal = "throughput") -> Loaded:
                 f"{name}: its {what} are not those of {run.folder}",
                 hint="name the run that it was made of",
             )
-    return _on_file(FILE_ENGINE, file)
+    chosen = _chosen_name(run, goal)
+    is_int8 = chosen is not None and precision_of(chosen) == "int8"
+    return _on_file(chosen if chosen and is_int8 else FILE_ENGINE, file)
+
+
+def load_file(path: Path) -> Loaded:
+    """A network from a file alone: of `imagetree compress`, or an ONNX one of `weights export`.
+
+    Raises:
+        TrainingError: a library is not installed, or the file is damaged or no network of ours.
+    """
+    file = load_model(path)
+    is_int8 = any(node.op_type == "DequantizeLinear" for node in file.model.graph.node)
+    return _on_file(FILE_ENGINE if is_int8 else "openvino-fp32", file)
+
+
+def _chosen_name(run: Run, goal: Goal) -> str | None:
+    """Name of the engine that was chosen for a goal on this machine; None if none was."""
+    chosen = remembered(run)
+    if chosen is None:
+        return None
+    return chosen.latency if goal == "latency" else chosen.throughput
 
 
 def _on_file(name: str, file: ModelFile) -> Loaded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagetree.engines.loading import load_chosen, load_engine
+from imagetree.engines.loading import load_chosen, load_engine, load_file
 from imagetree.errors import TrainingError
 from imagetree.recognition.calibration import load_calibration
 from imagetree.recognition.classifier import Classifier
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imagetree.engines.engine import Engine
-    from imagetree.engines.loading import Goal
+    from imagetree.engines.loading import Goal, Loaded
     from imagetree.recognition.calibration import Calibration, Crops
     from imagetree.training.evaluate import Logits
 
@@ -51,7 +51,7 @@ def open_classifier(
     calibrated: bool = False,
     crops: Crops = 1,
 ) -> Classifier:
-    """What answers for a run or a checkpoint file.
+    """What answers for a run, a checkpoint file or an ONNX file.
 
     Args:
         path: a run's folder, or the file.
@@ -64,12 +64,14 @@ def open_classifier(
     Raises:
         TrainingError: as `load_engine` and `Recognizer.load`; or an engine of a file is asked for.
     """
-    if not path.is_dir() and engine is not None:
+    run = load_run(path) if path.is_dir() else None
+    if run is None and engine is not None:
         raise TrainingError(
             f"{path}: no folder of a run, which --engine needs",
-            hint="name the run's folder in the place of the checkpoint",
+            hint="name the run's folder in the place of the file",
         )
-    run = load_run(path) if path.is_dir() else None
+    if run is None and path.suffix == ".onnx":
+        return _classifier(load_file(path), crops)
     loaded = None
     if run is not None:
         loaded = load_chosen(run, goal) if engine is None else load_engine(run, engine, goal)
@@ -77,13 +79,13 @@ def open_classifier(
         from imagetree.recognition.recognizer import Recognizer
 
         return Recognizer.load(path, calibrated=calibrated, crops=crops)
-    described = loaded.description
-    view = View(
-        described.image_size,
-        described.mean,
-        described.std,
-        workers=run.config.workers,
-        crops=crops,
-    )
     calibration = load_calibration(run.folder, crops) if calibrated else None
+    return _classifier(loaded, crops, run.config.workers, calibration)
+
+
+def _classifier(
+    loaded: Loaded, crops: Crops, workers: int = 2, calibration: Calibration | None = None
+) -> EngineClassifier:
+    described = loaded.description
+    view = View(described.image_size, described.mean, described.std, workers=workers, crops=crops)
     return EngineClassifier(loaded.engine, described.wnids, view, calibration)
