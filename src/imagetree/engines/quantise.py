@@ -1,14 +1,14 @@
 """Int8: weights and what flows between layers as eight bits, on scales found on one's own images.
 
 The graph says so by pairs of QuantizeLinear and DequantizeLinear, which ONNX Runtime and OpenVINO
-both read as integer arithmetic. Weights have a scale for each filter or unit, s = max|w| / 64;
-what follows a ReLU is unsigned from 0, anything else is symmetric about 128 (Jacob et al. 2018,
-sections 2.1 and 3.1, without zero points where they cost time).
+both read as integer arithmetic. Weights have a scale for each filter or unit; what follows a ReLU
+is unsigned from 0, anything else is symmetric about 128 (Jacob et al. 2018, sections 2.1 and 3.1,
+without zero points where they cost time).
 
-64 and not 127: processors without VNNI add the products of two values with two weights in 16 bits,
-which hold 255 * 64 * 2 and clip what is more (`vpmaddubsw`). One file gives the same answers on all
-machines; what the eighth bit of the weights would gain is a tenth of what clipping costs
-(docs/log.md).
+A row's scale is the sum of its two greatest weights of a sign by 127, and not the greatest alone:
+processors without VNNI add the products of two values with two weights in 16 bits and clip what
+these do not hold (`vpmaddubsw`); 255 * 128 they do. So a file has the same answers on every machine
+(docs/decisions/0008-weights-that-no-sum-clips.md).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PASSES_ON = frozenset({"MaxPool", "Flatten", "Gather", "ReduceMax"})
 
 _CALIBRATION_BATCH = 16
 _MOST_BIAS = 1 << 30
-_MOST_WEIGHT = 64
+_MOST_PAIR = 127  # 128 once both are rounded
 
 
 class Scale(NamedTuple):
@@ -193,15 +193,23 @@ def quantise_weights(
         least: no scale is below it; float32 (units,) or one number.
 
     Returns:
-        int8 in -64..64, of the same shape, and float32 (units,): weights are about one times the
-        other.
+        int8 in -127..127, of the same shape, no two of a row and a sign more than 128 together; and
+        float32 (units,): weights are about one times the other.
 
-    >>> quantise_weights(np.array([[1.0, -0.5], [0.0, 0.0]], np.float32))[0].tolist()
-    [[64, -32], [0, 0]]
+    >>> quantise_weights(np.array([[1.0, -0.5], [0.5, 0.5], [0.0, 0.0]], np.float32))[0].tolist()
+    [[127, -64], [64, 64], [0, 0]]
     """
-    rows = np.abs(weights).reshape(len(weights), -1).max(1)
-    scales = np.maximum(rows / _MOST_WEIGHT, least).astype(np.float32)
+    rows = weights.reshape(len(weights), -1)
+    pairs = np.maximum(_greatest_pair(rows), _greatest_pair(-rows))
+    scales = np.maximum(pairs / _MOST_PAIR, least).astype(np.float32)
     scales[scales == 0] = 1
     shape = (-1, *[1] * (weights.ndim - 1))
-    whole = np.rint(weights / scales.reshape(shape))
-    return np.clip(whole, -_MOST_WEIGHT, _MOST_WEIGHT).astype(np.int8), scales
+    return np.rint(weights / scales.reshape(shape)).astype(np.int8), scales
+
+
+def _greatest_pair(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum of the two greatest values above 0 of each row."""
+    second = max(0, rows.shape[1] - 2)
+    two = np.partition(rows.clip(min=0), second, axis=1)[:, second:]
+    total: NDArray[np.float32] = two.sum(1)
+    return total
