@@ -54,21 +54,27 @@ def operations_per_image(
 
 
 def product_rate(device: torch.device, precision: str) -> float:
-    """Operations a second of a large product of matrices on this machine now: the median of five.
+    """Operations a second of large products of matrices on this machine now.
+
+    The greatest rate of several sides, each the median of five products: where caches are small the
+    largest product is not the fastest.
 
     Args:
         device: where.
         precision: bf16, fp32 or auto.
     """
     kind = torch.bfloat16 if precision_on(device, precision) == "bf16" else torch.float32
-    side = _LEAST_SIDE
-    while _product_seconds(side, device, kind)[-1] < _LONG and side < _MOST_SIDE[device.type]:
+    side, rate = _LEAST_SIDE, 0.0
+    while True:
+        seconds = _product_seconds(side, device, kind)
+        rate = max(rate, 2 * side**3 / seconds)
+        if seconds > _LONG or side == _MOST_SIDE[device.type]:
+            return rate
         side *= 2
-    return 2 * side**3 / statistics.median(_product_seconds(side, device, kind)[1:])
 
 
-def _product_seconds(side: int, device: torch.device, kind: torch.dtype) -> list[float]:
-    """How long each of six products took; the first warms up."""
+def _product_seconds(side: int, device: torch.device, kind: torch.dtype) -> float:
+    """How long a product takes: the median of five, after one that warms up."""
     a, b = (torch.ones(side, side, dtype=kind, device=device) for _ in range(2))
     seconds = []
     for _ in range(_PRODUCTS + 1):
@@ -77,4 +83,4 @@ def _product_seconds(side: int, device: torch.device, kind: torch.dtype) -> list
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - began)
-    return seconds
+    return statistics.median(seconds[1:])
