@@ -101,6 +101,7 @@ def train_run(
             found = locate_split(definition, split, store, reader)
             splits.append(PackedImages(found, pack / split) if pack else found)
         opened = open_run(run, config, challenge, database, pack)
+        _tell_of_slow_bf16(config)
         shown, finish = shown_progress(config.epochs)
         try:
             result = train_network(opened, definition.wnids, splits[0], splits[1], shown)
@@ -108,6 +109,14 @@ def train_run(
             finish()
     _print_result(result, run)
     return 0 if result.is_finished else 130
+
+
+def _tell_of_slow_bf16(config: TrainConfig) -> None:
+    from imagetree.training.device import choose_device, computes_bf16
+
+    if _IS_MAIN and config.precision == "bf16" and not computes_bf16(choose_device(config.device)):
+        told = "no bf16 is computed here: --precision fp32 would be many times as fast"
+        print(told, file=sys.stderr, flush=True)
 
 
 def given_settings(settings: Settings) -> dict[str, Any]:
