@@ -115,7 +115,7 @@ def test_an_engine_that_is_none(run, imagetree) -> None:
 
 @pytest.mark.slow
 def test_compress(run, imagetree, tmp_path) -> None:
-    """The table, the file, its error on val; and the file answers."""
+    """The table, the file, its error on val; and the file answers, calibrated, at any level."""
     out = tmp_path / "small.onnx"
     words = ["--points", 100, "--units", 1, "--variance", 1, 0.9, "--val"]
     said = imagetree("compress", run, out, *words)
@@ -128,9 +128,15 @@ def test_compress(run, imagetree, tmp_path) -> None:
     answered = imagetree("recognize", run, photograph, "--engine", out)
     assert answered.status == 0
     assert len(answered.out.splitlines()) == 5
-    alone = imagetree("recognize", out, photograph)
-    assert (alone.status, alone.err) == (0, "engine: openvino-int8\n")
-    assert alone.out == answered.out
+    for more in ([], ["--no-calibration"], ["--hedge"]):
+        alone = imagetree("recognize", out, photograph, *more)
+        assert (alone.status, alone.err) == (0, "engine: openvino-int8\n")
+        beside = imagetree("recognize", run, photograph, "--engine", out, *more)
+        assert alone.out == beside.out
+        assert (alone.out == answered.out) == (not more)
+    refused = imagetree("recognize", out, photograph, "--hedge", "--crops", 10)
+    assert (refused.status, refused.out) == (1, "")
+    assert "no multiplier is known for an accuracy of 0.95 (there is none)" in refused.err
 
 
 def test_an_exported_file_answers_alone(run, imagetree, tmp_path) -> None:
@@ -138,13 +144,14 @@ def test_an_exported_file_answers_alone(run, imagetree, tmp_path) -> None:
     out = tmp_path / "network.onnx"
     assert imagetree("weights", "export", run, out).status == 0
     photographs = sorted((run.parent / "images").rglob("*.JPEG"))[:3]
-    words = [*photographs, "--json"]
+    words = [*photographs, "--json", "--no-calibration"]
     said = imagetree("recognize", out, *words)
     assert (said.status, said.err) == (0, "engine: openvino-fp32\n")
     plain = guesses(imagetree("recognize", run, *words, "--engine", "pytorch-fp32"))
     for own, theirs in zip(guesses(said), plain, strict=True):
         assert own == pytest.approx(theirs, abs=1e-4)
-    both = [imagetree("common", *photographs, "--run", each, "--json") for each in (out, run)]
+    words = [*photographs, "--json"]
+    both = [imagetree("common", *words, "--run", each) for each in (out, run)]
     shown = [[each["wnid"] for each in json.loads(said.out)["concepts"]] for said in both]
     assert shown[0] == shown[1]
     for words, message in (

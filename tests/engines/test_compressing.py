@@ -34,12 +34,15 @@ def test_expected_loss_by_hand() -> None:
     assert excess == pytest.approx((first - second) / 4)
 
 
+NONE = np.zeros((0, 2), np.float32)
+
+
 def tried(**changes) -> Tried:
-    base = Tried("a", Choice(1.0, 0.9), {}, 1000, 0.2, 0.001, model="m")
+    base = Tried("a", Choice(1.0, 0.9), {}, 1000, 0.2, 0.001, NONE, model="m")
     return dataclasses.replace(base, **changes)
 
 
-WHOLE = Tried("whole", None, {}, 4000, 0.2, 0.0)
+WHOLE = Tried("whole", None, {}, 4000, 0.2, 0.0, NONE)
 
 
 def test_the_smallest_within_the_points() -> None:
@@ -80,6 +83,9 @@ def test_choices_are_tried(weights, squares, run) -> None:
     assert set(thin.ranks) == {"fc6", "fc7", "fc8"}
     assert max(thin.size, few.size) < int8.size
     assert whole.excess == 0
+    assert [(each.logits.argmax(1) != val.labels).mean() for each in found] == [
+        each.error for each in found
+    ]
     assert int8.excess < 0.02
     for each in found:
         assert 0 < each.latency < 10

@@ -18,6 +18,7 @@ from imagetree.alexnet.weights import DESCRIPTION_KEY, Weights, tensor_shapes
 from imagetree.engines.model_file import load_model, save_model
 from imagetree.engines.runtimes import FILE_ENGINE, build_on
 from imagetree.errors import TrainingError
+from imagetree.recognition.calibration import Calibration
 
 from .small import make_small
 
@@ -30,9 +31,26 @@ def test_read_back(int8, weights, squares, tmp_path) -> None:
     assert (tmp_path / "a.onnx").stat().st_size == size
     found = load_model(tmp_path / "a.onnx")
     assert found.description == weights.description
+    assert found.calibration is None
     assert found.model == int8
     first, second = (build_on(FILE_ENGINE, m).logits(squares.pixels) for m in (int8, found.model))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_calibration_in_the_file(int8, tmp_path) -> None:
+    """Read back as it was, the network beside it unchanged; damaged, it is refused."""
+    own = Calibration("0" * 64, 1.25, 475, 0.72, 0.69, {0.9: 2.5, 1.0: float("inf")})
+    before = int8.SerializeToString(deterministic=True)
+    save_model(tmp_path / "a.onnx", int8, own)
+    assert int8.SerializeToString(deterministic=True) == before
+    found = load_model(tmp_path / "a.onnx")
+    assert found.calibration == own
+    for text in ("", "[]", "{", own.to_text().replace("1.25", "0"), "[" * 100_000):
+        [entry] = [e for e in found.model.metadata_props if e.key == "imagetree.calibration"]
+        entry.value = text
+        save_model(tmp_path / "b.onnx", found.model)
+        with pytest.raises(TrainingError, match="its calibration is damaged"):
+            load_model(tmp_path / "b.onnx")
 
 
 def test_the_same_network_gives_the_same_bytes(int8, tmp_path) -> None:

@@ -56,8 +56,8 @@ def compress(
 
     Every pair of --units and --variance is fitted to images of train and tried on minival, and the
     smallest that loses no more than --points is written: an ONNX model from uint8 pixels to
-    logits, which holds its classes and runs anywhere. `imagetree recognize RUN --engine FILE`
-    answers with it.
+    logits, which holds its classes and its calibration and runs anywhere. `imagetree recognize
+    FILE` answers with it.
 
     Example: imagetree compress demo/run small.onnx --val
 
@@ -73,6 +73,8 @@ def compress(
     from imagetree.engines.images import load_squares
     from imagetree.engines.model_file import save_model
     from imagetree.errors import TrainingError
+    from imagetree.recognition.calibrating import find_calibration
+    from imagetree.training.evaluate import softmax
     from imagetree.training.interchange import load_run_weights
     from imagetree.training.runs import load_run
 
@@ -87,10 +89,12 @@ def compress(
     if not json:
         _print_tried(tried, len(squares.labels))
     chosen = choose(tried, points)
-    size = save_model(output, chosen.model)
+    wnids, probabilities = weights.description.wnids, softmax(chosen.logits)
+    calibration = find_calibration(loaded, wnids, probabilities, squares.labels)
+    size = save_model(output, chosen.model, calibration)
     errors = _errors_on_val(run, output) if val else None
     if json:
-        values = [{**vars(each), "model": None} for each in tried]
+        values = [{**vars(each), "model": None, "logits": None} for each in tried]
         print_json({"tried": values, "chosen": chosen.name, "size": size, "val": errors})
         return
     print(f"{output}: {chosen.name}, {size:,} bytes, {tried[0].size / size:.1f} times smaller")

@@ -73,8 +73,7 @@ def recognize(
     inputs = iter_inputs(paths, allow_urls=allow_urls)  # refuses a URL before anything is loaded
     from imagetree.engines.opening import EngineClassifier, open_classifier
 
-    is_one = len(paths) == 1 and Path(paths[0]).is_file()
-    goal: Goal = "latency" if is_one else "throughput"
+    goal: Goal = "latency" if len(paths) == 1 and Path(paths[0]).is_file() else "throughput"
     classifier = open_classifier(run, engine=engine, goal=goal, calibrated=calibration, crops=crops)
     if isinstance(classifier, EngineClassifier):
         print(f"engine: {classifier.engine.name}", file=sys.stderr)

@@ -76,6 +76,7 @@ class Tried:
         size: in bytes.
         error: top-1 error.
         excess: error beyond the whole network's that is expected.
+        logits: of the images, float32 (N, K).
         latency: seconds for one image.
         rate: images a second.
         model: an `onnx.ModelProto`; None for the whole network.
@@ -87,6 +88,7 @@ class Tried:
     size: int
     error: float
     excess: float
+    logits: NDArray[np.float32]
     latency: float = 0.0
     rate: float = 0.0
     model: Any = None
@@ -125,15 +127,17 @@ def try_choices(
     whole = TorchEngine(REFERENCE, weights)
     reference = Reference(answer(whole, squares.pixels), squares.labels)
     size = sum(each.numel() * each.element_size() for each in weights.tensors.values())
-    tried = [Tried("whole, fp32", None, {}, size, *reference.judge(reference.logits))]
+    logits = reference.logits
+    tried = [Tried("whole, fp32", None, {}, size, *reference.judge(logits), logits)]
     engines: dict[str, Engine] = {"0": whole}
     for number, (choice, graph, ranks) in enumerate(iter_graphs(weights, others, choices)):
         model = quantise(graph, others[:_CALIBRATION]).to_model()
         engine = build_on(FILE_ENGINE, model)
-        judged = reference.judge(answer(engine, squares.pixels))
+        logits = answer(engine, squares.pixels)
+        judged = reference.judge(logits)
         engines[str(len(tried))] = engine
         name, size = _named(choice, ranks), model.ByteSize()
-        tried.append(Tried(name, choice, ranks, size, *judged, model=model))
+        tried.append(Tried(name, choice, ranks, size, *judged, logits, model=model))
         if progress:
             progress(number + 1, len(choices))
     speeds = measure(engines, squares.pixels)

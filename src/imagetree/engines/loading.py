@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imagetree.alexnet.weights import Description
     from imagetree.engines.engine import Engine
     from imagetree.engines.model_file import ModelFile
+    from imagetree.recognition.calibration import Calibration
     from imagetree.training.runs import Run
 
 Goal = Literal["latency", "throughput"]
@@ -39,10 +40,12 @@ class Loaded(NamedTuple):
     Args:
         engine: what computes.
         description: of its network: classes, and the side of an image.
+        calibration: how its probabilities are to be read, where a file says so.
     """
 
     engine: Engine
     description: Description
+    calibration: Calibration | None = None
 
 
 class Remembered(NamedTuple):
@@ -190,7 +193,7 @@ def _chosen_name(run: Run, goal: Goal) -> str | None:
 
 
 def _on_file(name: str, file: ModelFile) -> Loaded:
-    return Loaded(build_on(name, file.model), file.description)
+    return Loaded(build_on(name, file.model), file.description, file.calibration)
 
 
 def _int8_of(run: Run) -> ModelFile:

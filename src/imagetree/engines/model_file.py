@@ -14,11 +14,13 @@ from imagetree.alexnet.weights import DESCRIPTION_KEY, parse_description
 from imagetree.engines.engine import require
 from imagetree.errors import TrainingError
 from imagetree.files import write_atomic
+from imagetree.recognition.calibration import parse_calibration
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from imagetree.alexnet.weights import Description
+    from imagetree.recognition.calibration import Calibration
 
 _OPERATORS = frozenset(
     {
@@ -48,6 +50,7 @@ _OPERATORS = frozenset(
         "Transpose",
     }
 )
+_CALIBRATION_KEY = "imagetree.calibration"
 _MAX_BYTES = 1 << 30
 _MAX_NODES = 1000
 _MAX_VALUES = 1 << 26  # of one image between two layers; conv1 of the largest images has 1.6e7
@@ -59,18 +62,29 @@ class ModelFile(NamedTuple):
     Args:
         model: an `onnx.ModelProto`.
         description: architecture, classes, pixels.
+        calibration: how its probabilities are to be read; None if the file does not say.
     """
 
     model: Any
     description: Description
+    calibration: Calibration | None
 
 
-def save_model(path: Path, model: Any) -> int:
+def save_model(path: Path, model: Any, calibration: Calibration | None = None) -> int:
     """Write a network, whole or not at all; its size in bytes.
+
+    Args:
+        path: of the file.
+        model: an `onnx.ModelProto` that has its description.
+        calibration: how its probabilities are to be read.
 
     Raises:
         ImagetreeError: it cannot be written.
     """
+    if calibration is not None:
+        kept, model = model, type(model)()
+        model.CopyFrom(kept)
+        model.metadata_props.add(key=_CALIBRATION_KEY, value=calibration.to_text())
     data = model.SerializeToString(deterministic=True)
     write_atomic(path, data)
     return len(data)
@@ -96,6 +110,11 @@ def load_model(path: Path) -> ModelFile:
     if DESCRIPTION_KEY not in texts:
         raise _refused(path, "it does not say what network it is")
     description = parse_description(texts[DESCRIPTION_KEY], str(path))
+    try:
+        text = texts.get(_CALIBRATION_KEY)
+        calibration = None if text is None else parse_calibration(text)
+    except ValueError as error:
+        raise _refused(path, f"its calibration is damaged ({error})") from error
     _check_parts(path, model)
     try:
         onnx.checker.check_model(model)
@@ -107,7 +126,7 @@ def load_model(path: Path) -> ModelFile:
     ) as error:
         raise _refused(path, str(error).strip().splitlines()[0][:200]) from error
     _check_shapes(path, inferred.graph, description)
-    return ModelFile(model, description)
+    return ModelFile(model, description, calibration)
 
 
 def _check_parts(path: Path, model: Any) -> None:

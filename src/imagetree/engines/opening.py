@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imagetree.engines.loading import Goal, Loaded
     from imagetree.recognition.calibration import Calibration, Crops
     from imagetree.training.evaluate import Logits
+    from imagetree.training.runs import Run
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def open_classifier(
             hint="name the run's folder in the place of the file",
         )
     if run is None and path.suffix == ".onnx":
-        return _classifier(load_file(path), crops)
+        return _classifier(load_file(path), crops, calibrated=calibrated)
     loaded = None
     if run is not None:
         loaded = load_chosen(run, goal) if engine is None else load_engine(run, engine, goal)
@@ -79,13 +80,19 @@ def open_classifier(
         from imagetree.recognition.recognizer import Recognizer
 
         return Recognizer.load(path, calibrated=calibrated, crops=crops)
-    calibration = load_calibration(run.folder, crops) if calibrated else None
-    return _classifier(loaded, crops, run.config.workers, calibration)
+    return _classifier(loaded, crops, run, calibrated=calibrated)
 
 
 def _classifier(
-    loaded: Loaded, crops: Crops, workers: int = 2, calibration: Calibration | None = None
+    loaded: Loaded, crops: Crops, run: Run | None = None, *, calibrated: bool
 ) -> EngineClassifier:
+    """A classifier of an engine; a file's own calibration, of one crop, goes before a run's."""
+    calibration = None
+    if calibrated:
+        calibration = loaded.calibration if crops == 1 else None
+        if calibration is None and run is not None:
+            calibration = load_calibration(run.folder, crops)
     described = loaded.description
+    workers = 2 if run is None else run.config.workers
     view = View(described.image_size, described.mean, described.std, workers=workers, crops=crops)
     return EngineClassifier(loaded.engine, described.wnids, view, calibration)

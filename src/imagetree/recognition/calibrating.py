@@ -1,4 +1,4 @@
-"""What a run's answers on minival tell: the temperature, and the multipliers of promises.
+"""What answers on minival tell: the temperature, and the multipliers of promises.
 
 Apart from `calibration`, which all recognition reads, because this needs the database.
 """
@@ -14,7 +14,7 @@ from imagetree.database.store import open_database
 from imagetree.errors import TrainingError
 from imagetree.files import sha256_of
 from imagetree.recognition.calibration import Calibration, save_calibration
-from imagetree.recognition.hedging import accuracy_by_multiplier
+from imagetree.recognition.hedging import accuracy_by_multiplier, answer_tree
 from imagetree.recognition.temperature import find_temperature, log_loss, soften
 
 if TYPE_CHECKING:
@@ -89,10 +89,34 @@ def calibrate_run(
         TrainingError: minival is empty, or an accuracy is not in (0, 1].
     """
     probabilities, truth = labelled_probabilities(run, recognizer, "minival", progress)
+    found = find_calibration(run, recognizer.wnids, probabilities, truth, accuracies)
+    save_calibration(run.folder, found, recognizer.view.crops)
+    return found
+
+
+def find_calibration(
+    run: Run,
+    wnids: tuple[str, ...],
+    probabilities: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    accuracies: Sequence[float] = ACCURACIES,
+) -> Calibration:
+    """Find temperature and multipliers.
+
+    Args:
+        run: of whose checkpoint the network is.
+        wnids: of its classes.
+        probabilities: that it gives to images of minival, (N, K).
+        truth: their class indices, (N,).
+        accuracies: see `calibrate_run`.
+
+    Raises:
+        TrainingError: as `calibrate_run`.
+    """
     temperature = find_temperature(probabilities, truth)
     calibrated = soften(probabilities, temperature)
-    turn = accuracy_by_multiplier(recognizer.tree, calibrated, truth)
-    found = Calibration(
+    turn = accuracy_by_multiplier(answer_tree(wnids), calibrated, truth)
+    return Calibration(
         checkpoint=sha256_of(run.checkpoint_path),
         temperature=temperature,
         num_images=len(truth),
@@ -100,5 +124,3 @@ def calibrate_run(
         log_loss_after=log_loss(probabilities, truth, temperature),
         multipliers={each: turn.least_multiplier(each) for each in sorted(set(accuracies))},
     )
-    save_calibration(run.folder, found, recognizer.view.crops)
-    return found

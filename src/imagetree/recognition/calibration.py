@@ -3,7 +3,7 @@
 `calibration.json` has the temperature, the multipliers of promised accuracies, and the SHA-256 of
 the checkpoint that they were found for: with any other they would promise what nothing keeps, so
 they are refused. The mean over ten crops is less sure than one crop is, so it has a temperature and
-multipliers of its own, in `calibration_10.json`.
+multipliers of its own, in `calibration_10.json`. A file of `imagetree compress` has its own within.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ class Calibration:
             ],
         }
 
+    def to_text(self) -> str:
+        """The file."""
+        return json.dumps(self.to_json(), indent=2) + "\n"
+
 
 def save_calibration(folder: Path, calibration: Calibration, crops: Crops = 1) -> None:
     """Write a run's calibration for so many crops, whole or not at all.
@@ -71,7 +75,7 @@ def save_calibration(folder: Path, calibration: Calibration, crops: Crops = 1) -
     Raises:
         ImagetreeError: it cannot be written.
     """
-    write_atomic(folder / NAMES[crops], json.dumps(calibration.to_json(), indent=2) + "\n")
+    write_atomic(folder / NAMES[crops], calibration.to_text())
 
 
 def load_calibration(folder: Path, crops: Crops = 1) -> Calibration | None:
@@ -86,14 +90,26 @@ def load_calibration(folder: Path, crops: Crops = 1) -> Calibration | None:
     command = f"imagetree hedge {folder}" + ("" if crops == 1 else f" --crops {crops}")
     hint = f"find it again: {command}; or recognize with --no-calibration"
     try:
-        calibration = _parse(json.loads(path.read_text()))
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        calibration = parse_calibration(path.read_text())
+    except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: damaged ({error!r})", hint=hint) from error
     if calibration.checkpoint != sha256_of(folder / CHECKPOINT):
         raise TrainingError(
             f"{path}: found for another checkpoint than {CHECKPOINT} is now", hint=hint
         )
     return calibration
+
+
+def parse_calibration(text: str) -> Calibration:
+    """What `Calibration.to_text` gave.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return _parse(json.loads(text))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(repr(error)) from error
 
 
 def _parse(values: dict[str, object]) -> Calibration:

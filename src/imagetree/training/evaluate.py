@@ -123,12 +123,13 @@ def answer_squares(logits: Logits, pixels: NDArray[np.uint8], view: View) -> NDA
         float32 (N, K).
     """
     crops = [pixels] if view.crops == 1 else iter_ten_crops(pixels, view.size)
-    answers = [_softmax(logits(crop)) for crop in crops]
+    answers = [softmax(logits(crop)) for crop in crops]
     mean: NDArray[np.float32] = np.mean(answers, axis=0)
     return mean
 
 
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of logits; both float32 (N, K)."""
     with np.errstate(invalid="ignore"):  # what is not finite stays so, and is told elsewhere
         powers: NDArray[np.float32] = np.exp(logits - logits.max(1, keepdims=True))
         powers /= powers.sum(1, keepdims=True)
