@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from fastapi.testclient import TestClient
@@ -141,14 +143,14 @@ def sockets_of(pid):
     return found
 
 
-def held_by(site, pid, ports):
-    """How many connections a process of the site has with ports here."""
+def held_by(site, pid, ports=()):
+    """How many connections a process of the site has with ports here, or with all."""
     ports = {f"{port:04X}" for port in ports}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     sockets = {
         f"socket:[{inode}]"
         for _, local, remote, *_, inode in (row[:10] for row in rows)
-        if local.endswith(f":{site.port:04X}") and remote[-4:] in ports
+        if local.endswith(f":{site.port:04X}") and (not ports or remote[-4:] in ports)
     }
     return len(sockets & sockets_of(pid))
 
@@ -462,69 +464,108 @@ def nginx_folder(tmp_path, config):
     return [nginx, "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
 
 
-def test_nginx_takes_the_documented_configuration(tmp_path):
-    """As it stands, but for the certificate."""
+def documented(tmp_path):
+    """The documented configuration, as it stands but for the certificate, which is our own."""
     key, certificate = tmp_path / "key", tmp_path / "certificate"
-    made = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=a"]
-    subprocess.run(
-        [*made, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
-    )
-    config = block("nginx", "upstream").replace(
-        "/etc/ssl/certs/images.example.org.pem", str(certificate)
-    )
-    config = config.replace("/etc/ssl/private/images.example.org.key", str(key))
-    command = [*nginx_folder(tmp_path, config), "-t"]
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    made += ["-nodes", "-subj", "/CN=images.example.org"]
+    made += ["-addext", "subjectAltName=DNS:images.example.org,IP:127.0.0.1"]
+    made += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    config = block("nginx", "upstream")
+    config = config.replace("/etc/ssl/certs/images.example.org.pem", str(certificate))
+    return config.replace("/etc/ssl/private/images.example.org.key", str(key))
+
+
+def test_nginx_takes_the_documented_configuration(tmp_path):
+    command = [*nginx_folder(tmp_path, documented(tmp_path)), "-t"]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert "warn" not in checked.stderr
 
 
 @contextmanager
-def behind_nginx(place, tmp_path):
-    """The documented configuration without its certificate, and the command it is written for."""
+def behind_nginx(place, tmp_path, *more):
+    """The documented configuration and the command it is written for; a visitor of theirs."""
     options = ("--public-url", "https://images.example.org", "--proxies", "127.0.0.1")
-    with running(place, *options) as site:
+    with running(place, *options, *more) as site:
         port = free_port()
-        config = block("nginx", "upstream").replace("127.0.0.1:8000", f"127.0.0.1:{site.port}")
-        config = config.replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
+        config = documented(tmp_path).replace("127.0.0.1:8000", f"127.0.0.1:{site.port}")
+        config = config.replace("listen 443", f"listen 127.0.0.1:{port}")
         config = config.replace("listen 80", f"listen 127.0.0.1:{free_port()}")
-        config = re.sub(r"ssl_certificate.*", "", config)
         nginx = subprocess.Popen(nginx_folder(tmp_path, config), stderr=subprocess.DEVNULL)
         try:
             front = SimpleNamespace(port=port)
             wait_until(lambda: not is_refused(front))
-            yield site, port
+            with visitor(tmp_path, port) as client:
+                yield site, client
         finally:
             nginx.terminate()
             nginx.wait()
 
 
+def visitor(tmp_path, port):
+    return httpx2.Client(
+        base_url=f"https://127.0.0.1:{port}",
+        headers={"Host": "images.example.org"},
+        verify=ssl.create_default_context(cafile=tmp_path / "certificate"),
+        timeout=60,
+    )
+
+
 def test_the_site_behind_nginx(place, tmp_path):
     """Ids and links are those of the public address, metrics are shut, and a download resumes."""
-    with behind_nginx(place, tmp_path) as (site, port):
-        url = f"http://127.0.0.1:{port}"
-
-        def get(path, **headers):
-            headers = {"Host": "images.example.org"} | headers
-            return urllib.request.urlopen(urllib.request.Request(f"{url}{path}", headers=headers))
-
-        with get(f"/download/{DOG}/link.json") as answer:
-            link = json.load(answer)
+    with behind_nginx(place, tmp_path) as (site, client):
+        link = client.get(f"/download/{DOG}/link.json").json()
         assert link["url"].startswith("https://images.example.org/download/")
         path = link["url"].removeprefix("https://images.example.org")
-        with get(path, Range="bytes=-1024") as answer:
-            assert (answer.status, len(answer.read())) == (206, 1024)
-        with get("/", **{"X-Request-ID": "made-by-visitor"}) as answer:
-            request_id = answer.headers["X-Request-ID"]
-            assert re.fullmatch(r"[0-9a-f]{32}", request_id), "nginx's, not the visitor's"
-            assert "max-age" in answer.headers["Strict-Transport-Security"]
+        answer = client.get(path, headers={"Range": "bytes=-1024"})
+        assert (answer.status_code, len(answer.content)) == (206, 1024)
+        answer = client.get("/", headers={"X-Request-ID": "made-by-visitor"})
+        request_id = answer.headers["X-Request-ID"]
+        assert re.fullmatch(r"[0-9a-f]{32}", request_id), "nginx's, not the visitor's"
+        assert "max-age" in answer.headers["Strict-Transport-Security"]
         for path in ("/metrics", "/ready"):
-            with pytest.raises(urllib.error.HTTPError, match="403"):
-                get(path)
-        with get("/health", **{"X-Forwarded-For": "6.6.6.6"}) as answer:
-            assert answer.status == 200
+            assert client.get(path).status_code == 403
+        assert client.get("/health", headers={"X-Forwarded-For": "6.6.6.6"}).status_code == 200
         log = site.stop()
     assert request_id in {line.get("request_id") for line in log}
+
+
+def test_the_documented_deployment(new_postgresql, tmp_path):
+    """PostgreSQL, workers and nginx in one piece: what one worker knows all know.
+
+    An account that was made with one opens pages of the others, tries at its password are counted
+    over all of them, and a worker that is killed is missed by nobody who asks a moment later.
+    """
+    source = tmp_path / "classes" / DOG
+    source.mkdir(parents=True)
+    (source / f"{DOG}_1.JPEG").write_bytes(b"\xff\xd8\xff\xe0" + os.urandom(1000))
+    with open_database(new_postgresql, create=True) as database:
+        import_source(database, source.parent)
+    url = new_postgresql.replace("+psycopg", "")
+    with behind_nginx(url, tmp_path, "--workers", "3") as (site, client):
+
+        def post(path, **fields):
+            return client.post(path, data={**fields, "csrf": client.cookies["csrf"]})
+
+        client.get("/signup")
+        made = post("/signup", name="Ada", password="correct horse battery", role="annotator")
+        assert made.status_code == 303
+        assert "secure" in made.headers["Set-Cookie"].lower()
+        for _ in range(2):
+            with ThreadPoolExecutor(12) as pool:
+                found = list(pool.map(lambda _: client.get("/account"), range(60)))
+            assert [each.status_code for each in found] == [200] * 60
+            before = site.workers()
+            # nginx keeps its connections, and one is kept by each worker that answered
+            assert sum(held_by(site, pid) > 0 for pid in before) > 1
+            os.kill(before[0], signal.SIGKILL)
+            wait_until(lambda: len(set(site.workers()) - set(before)) == 1)  # noqa: B023
+            wait_until(lambda: answers(site))
+        post("/logout")
+        tries = [post("/login", name="Ada", password=f"wrong {n}").status_code for n in range(12)]
+        assert tries == [400] * 10 + [429] * 2
 
 
 def run_documented(script, folder, **environment):

@@ -122,5 +122,5 @@ def _build_all(
             engines[name] = build_on(name, models[kind])
         except (TrainingError, RuntimeError) as error:  # what the libraries raise is one of these
             lines = str(error).splitlines() or [type(error).__name__]
-            faults[name] = lines[0]
+            faults[name] = lines[0].removeprefix(f"{name}: ")
     return engines, faults
