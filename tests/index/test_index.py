@@ -11,7 +11,7 @@ import pytest
 from imagetree.errors import TrainingError
 from imagetree.index.build import Contents, build_index
 from imagetree.index.projection import encode, find_axes
-from imagetree.index.search import VectorIndex
+from imagetree.index.search import VectorIndex, least, ranked
 from imagetree.index.store import CODES, FEATURES, INFO, NAMES, PROGRESS, PROJECTION, read_info
 from imagetree.training.batches import BadImage
 from imagetree.understanding.features import FeatureBatch
@@ -204,6 +204,32 @@ def test_questions_that_have_no_answer(folder) -> None:
         index.search(np.zeros((1, WIDTH), np.float32), 299)
     with pytest.raises(TrainingError, match=r"shape \(1, 5\)"):
         index.search(np.zeros((1, 5), np.float32), 1)
+
+
+def test_questions_that_are_not_finite(folder) -> None:
+    """What a network that has diverged gives for a photograph."""
+    for value in (np.nan, np.inf):
+        with pytest.raises(TrainingError, match="not finite"):
+            VectorIndex(folder).search(np.full((1, WIDTH), value, np.float32), 1)
+
+
+@pytest.mark.parametrize("number", [1, 15, 16, 17, 1000, 10_007])
+@pytest.mark.parametrize("count", [1, 2, 50, 1000])
+def test_the_least(number, count) -> None:
+    """As a whole sort finds them: of few and many, and where the last few are in no block."""
+    values = np.random.default_rng(number).standard_normal(number).astype(np.float32)
+    count = min(number, count)
+    assert least(values, count).tolist() == sorted(np.argsort(values)[:count].tolist())
+    assert len(set(least(np.zeros_like(values), count).tolist())) == count
+
+
+def test_all_of_float16_as_float32() -> None:
+    """Two rows of features: the same numbers as NumPy's, so the same distances."""
+    features = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    features = features[np.isfinite(features)].reshape(2, -1)
+    rows, distances = ranked(features, np.zeros(features.shape[1], np.float32), np.arange(2), 2)
+    wide = features.astype(np.float64)
+    assert distances == pytest.approx(np.sqrt((wide * wide).sum(1))[rows], rel=1e-6)
 
 
 def test_a_network_that_has_diverged_is_told(tmp_path) -> None:
