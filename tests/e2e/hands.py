@@ -12,7 +12,9 @@ class Mouse:
         self.page = page
 
     def press(self, target):
+        """Press, and look again when what it leads to is there: a page comes in parts."""
         target.click()
+        self.page.wait_for_load_state()
 
     def fill(self, target, text):
         target.fill(text)
@@ -40,6 +42,7 @@ class Keyboard(Mouse):
     def press(self, target):
         self.reach(target)
         self.page.keyboard.press("Enter")
+        self.page.wait_for_load_state()
 
     def fill(self, target, text):
         self.reach(target)

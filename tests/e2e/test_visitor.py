@@ -205,13 +205,17 @@ def recognise(day, world):
 
 
 def choose_colours(day):
+    """Each choice loads the page anew: it is asked for as soon as it is there as chosen."""
+
+    def paper(theme):
+        body = day.page.locator(f"html{theme} body")
+        return body.evaluate("body => getComputedStyle(body).backgroundColor")
+
     day.go("/")
-    paper = "getComputedStyle(document.body).backgroundColor"
-    light = day.page.evaluate(paper)
+    light = paper(":not([data-theme])")
     day.hands.button("Dark")
-    assert day.page.locator("html[data-theme=dark]").count() == 1
-    assert day.page.evaluate(paper) != light
+    assert paper("[data-theme=dark]") != light
     day.hands.button("Light")
-    assert day.page.evaluate(paper) == light
+    assert paper("[data-theme=light]") == light
     day.hands.button("Automatic")
-    assert day.page.locator("html[data-theme]").count() == 0
+    assert paper(":not([data-theme])") == light
