@@ -140,9 +140,10 @@ class Classifier:
         if accuracy not in known:
             there = f"there are {', '.join(map(str, known))}" if known else "there is none"
             crops = "" if self.view.crops == 1 else f" --crops {self.view.crops}"
+            instead = "promise one of these, or " if known else ""
             raise TrainingError(
                 f"no multiplier is known for an accuracy of {accuracy} ({there})",
-                hint=f"find it on minival: imagetree hedge RUN --accuracy {accuracy}{crops}",
+                hint=f"{instead}find it on minival: imagetree hedge RUN --accuracy {accuracy}{crops}",
             )
         return known[accuracy]
 
