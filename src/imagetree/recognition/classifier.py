@@ -141,9 +141,10 @@ class Classifier:
             there = f"there are {', '.join(map(str, known))}" if known else "there is none"
             crops = "" if self.view.crops == 1 else f" --crops {self.view.crops}"
             instead = "promise one of these, or " if known else ""
+            command = f"imagetree hedge RUN --accuracy {accuracy}{crops}"
             raise TrainingError(
                 f"no multiplier is known for an accuracy of {accuracy} ({there})",
-                hint=f"{instead}find it on minival: imagetree hedge RUN --accuracy {accuracy}{crops}",
+                hint=f"{instead}find it on minival: {command}",
             )
         return known[accuracy]
 
