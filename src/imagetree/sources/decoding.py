@@ -204,8 +204,9 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
             f"not an image: {len(data)} bytes that begin with {data[:8]!r} "
             f"(expected one of {', '.join(_formats())}){_libjpeg_on(data)}{_heif_on(data)}"
         ) from None
-    except Image.DecompressionBombError as error:
-        raise DatabaseError(f"too large: {error}") from None
+    except Image.DecompressionBombError:
+        what = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
+        raise DatabaseError(f"too large: {what} (expected at most {MAX_PIXELS})") from None
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow's readers raise on purpose
         raise DatabaseError(f"damaged: {error}") from None
     except DatabaseError:
