@@ -98,7 +98,7 @@ def test_bomb_is_refused_before_its_pixels_are_made() -> None:
 
     header = struct.pack(">IIBBBBB", 65000, 65000, 8, 0, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
-    with pytest.raises(DatabaseError, match=r"too large: more than \d+ pixels \(expected"):
+    with pytest.raises(DatabaseError, match=r"too large: 4225000000 pixels \(expected"):
         decode_image(data + chunk(b"IEND", b""))
 
 

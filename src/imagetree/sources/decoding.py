@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 import threading
 import warnings
 from contextlib import contextmanager
@@ -204,8 +205,9 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
             f"not an image: {len(data)} bytes that begin with {data[:8]!r} "
             f"(expected one of {', '.join(_formats())}){_libjpeg_on(data)}{_heif_on(data)}"
         ) from None
-    except Image.DecompressionBombError:
-        what = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
+    except Image.DecompressionBombError as error:
+        number = re.search(r"\d+", str(error))  # Pillow tells it in its sentence alone
+        what = f"{number[0]} pixels" if number else str(error)
         raise DatabaseError(f"too large: {what} (expected at most {MAX_PIXELS})") from None
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow's readers raise on purpose
         raise DatabaseError(f"damaged: {error}") from None
