@@ -137,6 +137,9 @@ def test_compress(run, imagetree, tmp_path) -> None:
     refused = imagetree("recognize", out, photograph, "--hedge", "--crops", 10)
     assert (refused.status, refused.out) == (1, "")
     assert "no multiplier is known for an accuracy of 0.95 (there is none)" in refused.err
+    refused = imagetree("recognize", out, photograph, "--hedge", "--accuracy", 0.97)
+    assert "(there are 0.8, 0.9, 0.95, 0.99)" in refused.err
+    assert "hint: promise one of these, or find it on minival" in refused.err
 
 
 def test_an_exported_file_answers_alone(run, imagetree, tmp_path) -> None:

@@ -94,7 +94,7 @@ def compress(
     size = save_model(output, chosen.model, calibration)
     errors = _errors_on_val(run, output) if val else None
     if json:
-        values = [{**vars(each), "model": None, "logits": None} for each in tried]
+        values = [{k: v for k, v in vars(t).items() if k not in {"model", "logits"}} for t in tried]
         print_json({"tried": values, "chosen": chosen.name, "size": size, "val": errors})
         return
     print(f"{output}: {chosen.name}, {size:,} bytes, {tried[0].size / size:.1f} times smaller")

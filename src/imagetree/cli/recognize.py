@@ -60,7 +60,7 @@ def recognize(
         crops: views of an image: the centre alone, or ten whose probabilities are averaged, which
             takes ten times as long.
         calibration: soften probabilities as `imagetree hedge RUN` has found, for ten crops with
-            --crops 10; without, as the network gives them.
+            --crops 10, or as the file says; without, as the network gives them.
         engine: what computes: openvino-int8 and the like, auto for what `imagetree engines RUN`
             chose, or a file of `imagetree compress`; if not given, what was chosen here, and the
             network itself where nothing was.

@@ -100,15 +100,13 @@ class VectorIndex:
             count: how many for each.
 
         Raises:
-            TrainingError: the index has fewer images, or the features are not of its width or not
-                finite.
+            TrainingError: the index has fewer images, or the features are not of its width, not
+                finite, or beyond what float16 holds.
         """
         if features.ndim != 2 or features.shape[1] != self.info.width:
             raise TrainingError(
                 f"features have shape {features.shape} (expected (N, {self.info.width}))"
             )
-        if not np.isfinite(features).all():
-            raise TrainingError("features are not finite, and nothing is near to them")
         if not 1 <= count <= self.info.num_rows:
             raise TrainingError(
                 f"{count} neighbours cannot be found among {self.info.num_rows} images",
@@ -122,7 +120,10 @@ class VectorIndex:
 
     def candidates(self, features: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         """The rows whose codes are nearest; int64 (Q, count), rising."""
-        codes = encode(features, self._projection).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # it is told
+            codes = encode(features, self._projection).astype(np.float32)
+        if not np.isfinite(codes).all():
+            raise TrainingError("features are not finite, or beyond what float16 holds")
         most = min(count, self.info.num_rows)
         found = np.empty((len(codes), most), np.int64)
         for row, code in zip(found, codes, strict=True):
